@@ -1,0 +1,66 @@
+"""Recursive language models as typed, bounded, isolated DSPy modules.
+
+The public names, in one list. Everything is imported at first use, so that `import rlm_dspy` costs
+nothing and loads neither dspy nor litellm.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rlm_dspy.budget import Budget as Budget
+    from rlm_dspy.budget import Spend as Spend
+    from rlm_dspy.context import Context as Context
+    from rlm_dspy.context import Document as Document
+    from rlm_dspy.context import Span as Span
+    from rlm_dspy.dspy_errors import CodeFailed as CodeFailed
+    from rlm_dspy.dspy_errors import InterpreterError as InterpreterError
+    from rlm_dspy.dspy_errors import PolicyViolation as PolicyViolation
+    from rlm_dspy.dspy_errors import ProviderError as ProviderError
+    from rlm_dspy.errors import BudgetExceeded as BudgetExceeded
+    from rlm_dspy.errors import ConfigurationError as ConfigurationError
+    from rlm_dspy.errors import ContextError as ContextError
+    from rlm_dspy.errors import ReplayMismatch as ReplayMismatch
+    from rlm_dspy.errors import RLMError as RLMError
+    from rlm_dspy.errors import StoreError as StoreError
+    from rlm_dspy.errors import SubQueryError as SubQueryError
+    from rlm_dspy.models import resolve_lm as resolve_lm
+    from rlm_dspy.options import RLMOptions as RLMOptions
+    from rlm_dspy.repl import RestrictedInterpreter as RestrictedInterpreter
+    from rlm_dspy.rlm import RLM as RLM
+    from rlm_dspy.run import Run as Run
+    from rlm_dspy.runs.recipes import Recipe as Recipe
+
+_PUBLIC = {
+    "rlm_dspy.rlm": ["RLM"],
+    "rlm_dspy.run": ["Run"],
+    "rlm_dspy.budget": ["Budget", "Spend"],
+    "rlm_dspy.options": ["RLMOptions"],
+    "rlm_dspy.context": ["Context", "Document", "Span"],
+    "rlm_dspy.runs.recipes": ["Recipe"],
+    "rlm_dspy.repl": ["RestrictedInterpreter"],
+    "rlm_dspy.models": ["resolve_lm"],
+    "rlm_dspy.errors": [
+        "RLMError",
+        "ConfigurationError",
+        "ContextError",
+        "SubQueryError",
+        "BudgetExceeded",
+        "StoreError",
+        "ReplayMismatch",
+    ],
+    "rlm_dspy.dspy_errors": ["PolicyViolation", "CodeFailed", "InterpreterError", "ProviderError"],
+}
+_HOME = {name: module for module, names in _PUBLIC.items() for name in names}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'rlm_dspy' has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOME])

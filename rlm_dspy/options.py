@@ -1,0 +1,65 @@
+"""Everything about a run that has a good default, in one frozen model."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class RLMOptions(BaseModel):
+    """Options of an `RLM`; `RLMOptions(route="auto")` changes one and keeps the rest.
+
+    Raises:
+        pydantic.ValidationError: An unknown option, or a value out of its range.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    route: Literal["rlm", "direct", "auto"] = Field(
+        default="rlm",
+        description="'rlm' plans in the REPL; 'direct' answers by one call of the `direct` "
+        "predictor; 'auto' is direct for inputs of at most `direct_below_tokens`.",
+    )
+    direct_below_tokens: int = Field(
+        default=2_000, ge=0, description="Up to how many tokens of input 'auto' answers directly."
+    )
+    isolation: Literal["auto", "require"] = Field(
+        default="auto",
+        description="'require' refuses to run where the operating system cannot isolate the REPL.",
+    )
+    step_seconds: float = Field(
+        default=60.0, gt=0, description="How long the code of one step may run by itself, seconds."
+    )
+    memory_mb: int = Field(
+        default=2_048, ge=64, description="Private memory of the REPL's worker, MiB."
+    )
+    context_above_chars: int = Field(
+        default=2_000,
+        ge=0,
+        description="A longer text input becomes a `Context`; a shorter one is shown whole.",
+    )
+    preview_chars: int = Field(
+        default=240,
+        ge=0,
+        description="How much of a long input's head and tail the planner is shown, characters.",
+    )
+    constrain: Literal["auto", "off"] = Field(
+        default="auto",
+        description="'auto' constrains the planner's reply to one code block, and choices to their "
+        "options, where the model's server takes a grammar.",
+    )
+    extract_chars: int = Field(
+        default=12_000,
+        ge=500,
+        description="How much of the trajectory the last extraction is shown, characters.",
+    )
+    max_tokens: int = Field(
+        default=1_024,
+        ge=1,
+        description="The longest reply, in tokens, of a model that has no `max_tokens` of its own, "
+        "where the budget limits tokens or dollars.",
+    )
+    inherit_history: int = Field(
+        default=200,
+        ge=0,
+        description="How many sub-queries of a run enter dspy's own call history.",
+    )

@@ -1,0 +1,38 @@
+"""What a run leaves behind: `result.run`."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from rlm_dspy.budget import Spend
+from rlm_dspy.events import Event, PlannedBy, Status
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: how it ended, what it cost, what happened.
+
+    Args:
+        id: Twelve hexadecimal digits.
+        status: "completed", "partial" (a limit or an interruption ended it; the outputs are the
+            best that could be had) or "failed".
+        reason: Why it is not completed, or "not_found"; empty otherwise.
+        planned_by: "model", "recipe", "direct" or "phase0".
+        spend: What it cost.
+        events: Everything that happened, in order.
+        trajectory: The steps, each with reasoning, code and output, as `dspy.RLM` has them.
+        models: The models' names, by "main" and "sub".
+        isolation: Which of the REPL's isolation layers were active; empty for another interpreter.
+    """
+
+    id: str
+    status: Status
+    reason: str
+    planned_by: PlannedBy
+    spend: Spend
+    events: tuple[Event, ...] = field(repr=False)
+    trajectory: tuple[dict[str, Any], ...] = field(repr=False)
+    models: dict[str, str] = field(default_factory=dict)
+    isolation: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Run":
+        return self
