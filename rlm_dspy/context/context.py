@@ -1,0 +1,265 @@
+"""`Context`: an input far longer than a model's window, as an immutable, read-only `str`.
+
+It lies over one UTF-8 buffer (bytes, a map of a file, memory shared with another process) that is
+never decoded as a whole, knows its documents, titles, lines and character offsets, and finds things
+without a model. The same class works on the host and, over shared memory, in the REPL's worker.
+It promises what `str` gives for every read-only operation; it never reads a source again.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+from rlm_dspy.context.documents import Document, Span
+from rlm_dspy.context.hits import Hit, Passage
+from rlm_dspy.context.offsets import TextBuffer
+from rlm_dspy.context.pieces import plain
+from rlm_dspy.context.search import SearchIndex
+from rlm_dspy.context.sources import Entry, Source, assembled, source_of
+from rlm_dspy.context.view import View
+from rlm_dspy.errors import ContextError
+from rlm_dspy.wire import Parcel
+
+# Longer pieces are not copied into a `Span`; a shorter whole text is kept once it was decoded.
+_LONGEST_SPAN = 1 << 23
+_KEPT_TEXT = 1 << 20
+_TITLES_SHOWN = 5
+
+
+class Context(View):
+    """An immutable text with its documents.
+
+    Args:
+        buffer: The whole text.
+        entries: The documents in it, in order.
+        skipped: What was left out of it: (path, reason) pairs.
+    """
+
+    __slots__ = ("__weakref__", "_buffer", "_documents", "_opens", "_search", "_skipped", "_text")
+
+    def __init__(
+        self,
+        buffer: TextBuffer,
+        entries: Iterable[Entry],
+        skipped: Iterable[tuple[str, str]] = (),
+    ):
+        self._buffer = buffer
+        super().__init__(self, 0, buffer.chars)
+        self._documents = tuple(Document(self, *numbered) for numbered in enumerate(entries))
+        self._opens = [document._entry.opens for document in self._documents]
+        self._skipped = tuple((str(path), str(reason)) for path, reason in skipped)
+        self._search: SearchIndex | None = None
+        self._text: str | None = None
+
+    # Making one.
+
+    @classmethod
+    def from_text(cls, text: str, title: str | None = None) -> Self:
+        """A context of one text.
+
+        Raises:
+            ContextError: The text is empty.
+        """
+        return cls._of([source_of({"text": text, "title": title})], "the text given")
+
+    @classmethod
+    def from_documents(cls, documents: Iterable[Any]) -> Self:
+        """A context of several documents.
+
+        Args:
+            documents: Each a str, a dict with "text" and perhaps "title", "path", "id" and other
+                keys (its metadata), a (title, text) pair, or an object with such attributes.
+
+        Raises:
+            ContextError: There is none, or one has no text.
+        """
+        if isinstance(documents, (str, View, Mapping)):
+            documents = [documents]
+        return cls._of([source_of(document) for document in documents], "the documents given")
+
+    @classmethod
+    def from_path(cls, path: str | Path) -> Self:
+        """A context of a text file, or of all text files under a folder.
+
+        Hidden and binary files under the folder are left out and named in `skipped`.
+
+        Raises:
+            ContextError: Nothing is there, or nothing readable.
+        """
+        return cls.from_paths([path])
+
+    @classmethod
+    def from_paths(cls, paths: Iterable[str | Path]) -> Self:
+        """A context of several files and folders, in this order.
+
+        Raises:
+            ContextError: One of them is not there or not readable, or there is none.
+        """
+        from rlm_dspy.context.ingest import read_paths
+
+        sources, skipped = read_paths(paths)
+        return cls._of(sources, "the paths given", skipped)
+
+    @classmethod
+    def from_stdin(cls) -> Self:
+        """A context of what is piped into this program.
+
+        Raises:
+            ContextError: Nothing is, or no text.
+        """
+        from rlm_dspy.context.ingest import read_stdin
+
+        return cls._of([read_stdin()], "standard input")
+
+    @classmethod
+    def coerce(cls, value: Any) -> "Context":
+        """A context from whatever a caller has.
+
+        Args:
+            value: A context; a str, which is always text and never a path; a `Path`; or a list of
+                documents, or of `Path`s.
+
+        Raises:
+            ContextError: It is none of these, or empty.
+        """
+        if isinstance(value, Context):
+            return value
+        if isinstance(value, (str, View)):
+            return cls.from_text(plain(value))
+        if isinstance(value, Path):
+            return cls.from_path(value)
+        if isinstance(value, Mapping):
+            return cls.from_documents([value])
+        if not isinstance(value, Iterable) or isinstance(value, (bytes, bytearray, memoryview)):
+            raise ContextError(
+                f"A context cannot be made from {type(value).__name__}: give a str, a list of "
+                "documents, a pathlib.Path or a Context.",
+                value=value,
+            )
+        items = list(value)
+        paths = [item for item in items if isinstance(item, Path)]
+        return cls.from_paths(paths) if paths == items != [] else cls.from_documents(items)
+
+    @classmethod
+    def _of(
+        cls, sources: list[Source], origin: str, skipped: Iterable[tuple[str, str]] = ()
+    ) -> Self:
+        if not any(source.data and not source.data.isspace() for source in sources):
+            raise ContextError(
+                f"A context needs text, and {origin} held none. Give text, documents or files.",
+                skipped=list(skipped),
+            )
+        data, entries = assembled(sources)
+        return cls(TextBuffer(data), entries, skipped)
+
+    # What it is.
+
+    @property
+    def documents(self) -> Sequence[Document]:
+        """Its documents, in order; each has `title`, `path`, `text` and is itself text."""
+        return self._documents
+
+    @property
+    def skipped(self) -> list[tuple[str, str]]:
+        """What was left out of it when it was read: (path, reason) pairs."""
+        return list(self._skipped)
+
+    def __repr__(self) -> str:
+        return f"<Context, {_counted(len(self), 'character')}, {self._counted_documents()}>"
+
+    def _counted_documents(self) -> str:
+        return _counted(len(self._documents), "document")
+
+    def describe(self, titles: int = _TITLES_SHOWN) -> str:
+        """What it is, in a sentence or two: its size, its documents and up to `titles` titles."""
+        named = [document for document in self._documents if document._entry.title]
+        shown = ", ".join(
+            f"{document.title!r} ({_counted(len(document), 'character')})"
+            for document in named[:titles]
+        )
+        more = f" and {len(named) - titles:,} more" if len(named) > titles else ""
+        size = f"Context: {_counted(len(self), 'character')}, {self._counted_documents()}"
+        left_out = f" {_counted(len(self._skipped), 'file')} left out." if self._skipped else ""
+        return f"{size}: {shown}{more}.{left_out}" if shown else f"{size}.{left_out}"
+
+    def preview(self, head_chars: int = 500, tail_chars: int = 200) -> str:
+        """How it begins and ends, with what is left out between them counted.
+
+        Args:
+            head_chars: The most characters of its beginning.
+            tail_chars: The most characters of its end.
+        """
+        left_out = len(self) - head_chars - tail_chars
+        if left_out <= 0:
+            return str(self)
+        tail = self[len(self) - tail_chars :]
+        return f"{self[:head_chars]}\n… [{_counted(left_out, 'character')} more] …\n{tail}"
+
+    # What its pieces ask of it.
+
+    def _whole(self) -> str:
+        if self._text is not None:
+            return self._text
+        text = super()._whole()
+        if len(text) <= _KEPT_TEXT:
+            self._text = text
+        return text
+
+    def _cut(self, start: int, end: int, text: str | None = None) -> Any:
+        long = end - start > _LONGEST_SPAN
+        return View(self, start, end) if long else Span(self, start, end, text)
+
+    def _hit(self, start: int, end: int, text: str, around: int) -> Hit:
+        return Hit(self, start, end, text, around)
+
+    def _passage(self, start: int, end: int, score: float) -> Passage:
+        text = Span(self, start, end).strip()
+        return Passage(self, text.start, text.end, score)
+
+    def _document_at(self, char: int) -> Document:
+        return self._documents[max(0, bisect_right(self._opens, char) - 1)]
+
+    def _index(self) -> SearchIndex:
+        if self._search is None:
+            sections = ((document._entry.opens, document.end) for document in self._documents)
+            self._search = SearchIndex(self._buffer, sections)
+        return self._search
+
+    # Going elsewhere.
+
+    def __to_worker__(self) -> Parcel:
+        """The context for the REPL's worker: its text, and the index of its characters if any."""
+        index = self._buffer.index
+        return Parcel(
+            loader="rlm_dspy.context.worker:load",
+            buffers=(self._buffer.data,) if index is None else (self._buffer.data, index),
+            meta={
+                "documents": [list(document._entry) for document in self._documents],
+                "skipped": [list(pair) for pair in self._skipped],
+            },
+        )
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        parcel = self.__to_worker__()
+        return restored, (type(self), tuple(map(bytes, parcel.buffers)), parcel.meta)
+
+
+def restored(kind: type[Context], buffers: Sequence[Any], meta: dict[str, Any]) -> Context:
+    """A context from the buffers and the data of its parcel; the buffers are not copied.
+
+    Args:
+        kind: `Context` or a class of it.
+        buffers: The text as UTF-8 and, where it is not ASCII, the index of its characters.
+        meta: The "documents" and what was "skipped".
+    """
+    data, *index = buffers
+    return kind(
+        TextBuffer(data, index=index[0] if index else None),
+        (Entry(*entry) for entry in meta["documents"]),
+        (tuple(pair) for pair in meta["skipped"]),
+    )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"

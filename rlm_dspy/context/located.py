@@ -1,0 +1,191 @@
+"""Where a piece of a context came from, and the tools that work on any piece.
+
+`Located` is what contexts, documents and spans have in common: a range of one context. `start` and
+`end` are character offsets in the whole context; `line` counts from 1 within the piece's own
+document (0 is the title line put before it), as `file:line` does. Code in the sandbox calls all of
+this freely, so nothing here opens a file or hands out a generator, a module or an open buffer.
+"""
+
+from collections.abc import Sequence
+from itertools import starmap
+from typing import Any, Protocol
+
+from rlm_dspy.context.chunking import chunk_ranges
+from rlm_dspy.context.extraction import after
+from rlm_dspy.context.lines import Lines, line_count, lines_between
+from rlm_dspy.context.matches import compiled, matching_lines
+from rlm_dspy.context.offsets import TextBuffer
+from rlm_dspy.context.pieces import Pieces, plain
+from rlm_dspy.context.search import PASSAGE_CHARS, SearchIndex
+from rlm_dspy.errors import ContextError
+
+
+class Home(Protocol):
+    """What a piece asks of the context that it belongs to; offsets are the context's."""
+
+    _buffer: TextBuffer
+
+    def _cut(self, start: int, end: int, text: str | None = None) -> Any:
+        """The piece between two offsets."""
+
+    def _hit(self, start: int, end: int, text: str, around: int) -> Any:
+        """The line between two offsets as a `Hit`."""
+
+    def _passage(self, start: int, end: int, score: float) -> Any:
+        """The piece between two offsets as a `Passage`."""
+
+    def _document_at(self, char: int) -> Any:
+        """The document that an offset belongs to."""
+
+    def _index(self) -> SearchIndex:
+        """The keyword index of the whole context, built once."""
+
+
+class Located(Pieces):
+    """A range of a context."""
+
+    __slots__ = ()
+
+    _context: Home
+    _start: int
+    _end: int
+
+    @property
+    def context(self) -> Any:
+        """The context that this is a piece of."""
+        return self._context
+
+    @property
+    def start(self) -> int:
+        """The offset in the whole context where this starts, in characters."""
+        return self._start
+
+    @property
+    def end(self) -> int:
+        """The offset in the whole context where this ends, in characters."""
+        return self._end
+
+    @property
+    def text(self) -> Any:
+        """The text of this range, as a span."""
+        return self._context._cut(self._start, self._end)
+
+    @property
+    def document(self) -> Any:
+        """The document that this starts in."""
+        return self._context._document_at(self._start)
+
+    @property
+    def title(self) -> Any:
+        """The title of the document that this starts in."""
+        return self.document.title
+
+    @property
+    def path(self) -> str | None:
+        """The path of the document that this starts in, where it came from a file."""
+        return self.document.path
+
+    @property
+    def line(self) -> int:
+        """The line of its document that this starts in, from 1."""
+        return self._line_at(self._start)
+
+    @property
+    def end_line(self) -> int:
+        """The line of its document that this ends in, from 1."""
+        return self._line_at(max(self._start, self._end - 1))
+
+    def _line_at(self, char: int) -> int:
+        begin, buffer = self.document.start, self._context._buffer
+        if char < begin:
+            return 0
+        return buffer.newlines_before(char) - buffer.newlines_before(begin) + 1
+
+    def __rlm_text__(self) -> str:
+        """The text as a plain `str`: what a facade or a tool is given."""
+        return self._whole()
+
+    def lines(self, first: int | None = None, last: int | None = None) -> Sequence[Any]:
+        """Lines by number, from 1, both ends included; without numbers all of them, read lazily.
+
+        Args:
+            first: The first line; numbers outside the text are left out.
+            last: The last line; None: all from `first` on.
+        """
+        if first is None and last is None:
+            return Lines(self)
+        if last is None:
+            last = line_count(self._context._buffer, self._start, self._end)
+        return lines_between(self, 1 if first is None else first, last)
+
+    def chunks(self, size: int, overlap: int = 0, by: str = "chars") -> list[Any]:
+        """Consecutive spans that together cover the text.
+
+        Args:
+            size: The most that a chunk holds, in the unit `by`.
+            overlap: What a chunk repeats of the one before it, in the same unit.
+            by: "chars" (ends at a newline or a space where one is near), "lines" or "paragraphs".
+
+        Raises:
+            ContextError: An argument is out of range.
+        """
+        return list(starmap(self._context._cut, chunk_ranges(self, size, overlap, by)))
+
+    def grep(
+        self,
+        pattern: str,
+        *,
+        ignore_case: bool = False,
+        max_hits: int | None = None,
+        context_lines: int = 0,
+    ) -> list[Any]:
+        """The lines that match a regular expression, as `Hit`s in their order.
+
+        Args:
+            pattern: A regular expression of Python's `re`, matched within each line.
+            ignore_case: Upper and lower case alike.
+            max_hits: Stop after so many; None: all.
+            context_lines: How many lines `hit.before` and `hit.after` hold.
+
+        Raises:
+            ContextError: The pattern is not a regular expression.
+        """
+        found = matching_lines(self, compiled(pattern, ignore_case=ignore_case), max_hits)
+        return [self._context._hit(*place, context_lines) for place in found]
+
+    def search(self, text: str, k: int = 5, size: int = PASSAGE_CHARS) -> list[Any]:
+        """The `k` passages that say most about the words of `text`, best first.
+
+        Args:
+            text: A question or keywords; rare words count most.
+            k: The most passages returned.
+            size: Characters a passage has, about.
+
+        Raises:
+            ContextError: `text` is not a str.
+        """
+        text = plain(text)
+        if not isinstance(text, str):
+            raise ContextError(f"search: text={text!r} must be a str of words.", text=text)
+        ranked = self._context._index().ranked(
+            text, count=k, size=size, start=self._start, end=self._end
+        )
+        return list(starmap(self._context._passage, ranked))
+
+    def extract_after(
+        self, marker: str, until: str | None = "\n", max_chars: int = 200
+    ) -> str | None:
+        """The text after the first `marker`, stripped, up to `until`; None where it is nowhere.
+
+        Args:
+            marker: What comes before; in any case where it is nowhere as written.
+            until: Where the text ends; None: only at `max_chars`.
+            max_chars: The most characters taken.
+        """
+        return next(after(self, marker, until, max_chars), None)
+
+    def extract_all_after(
+        self, marker: str, until: str | None = "\n", max_chars: int = 200
+    ) -> list[str]:
+        """The text after every `marker`, as `extract_after` gives it for the first."""
+        return list(after(self, marker, until, max_chars))

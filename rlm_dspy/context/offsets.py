@@ -1,0 +1,228 @@
+"""Characters of a UTF-8 buffer, addressed without decoding it.
+
+`TextBuffer` lays character and line numbers over bytes that stay where they are: a `bytes`, an
+`mmap` or the `memoryview` of shared memory. It keeps one number a block of 4 KiB (the characters
+that start before it; on demand also the newlines), so that 1 GB costs 2 MB, and any position is
+found by bisection and one block. A pure ASCII buffer needs no numbers: its offsets are its bytes.
+
+It promises nothing about invalid UTF-8: who fills a buffer checks it first (`ingest`, `documents`).
+"""
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import Any
+
+BLOCK_BYTES = 4096
+WINDOW_BYTES = 1 << 20
+# The bytes that continue a character; deleting them leaves one byte a character.
+_CONTINUATION = bytes(range(0x80, 0xC0))
+
+
+def characters_in(piece: bytes) -> int:
+    """Characters that start in a piece of UTF-8 (which may begin or end within one)."""
+    return len(piece) if piece.isascii() else len(piece.translate(None, _CONTINUATION))
+
+
+class TextBuffer:
+    """A read-only text as UTF-8 bytes with character offsets.
+
+    Args:
+        data: Valid UTF-8 in any bytes-like object; it is never copied as a whole.
+        block: Bytes a number of the index.
+        window: Bytes that are copied or decoded at once when the buffer is walked.
+        index: The index of the same data with the same block, from `index`; built where it is None.
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        *,
+        block: int = BLOCK_BYTES,
+        window: int = WINDOW_BYTES,
+        index: Any = None,
+    ):
+        self._whole = data if isinstance(data, bytes) else None
+        self._bytes = memoryview(data).toreadonly().cast("B")
+        self.size = len(self._bytes)
+        self._block = block
+        self._window = max(window, 8)
+        self._newlines: array[int] | None = None
+        self.ascii = index is None and all(piece.isascii() for _, piece in self._pieces(0, None))
+        self._starts = self._counted(index)
+        self.chars = self.size if self.ascii else self._starts[-1]
+
+    def _counted(self, index: Any) -> Any:
+        if self.ascii:
+            return array("Q")
+        return (
+            self._count(characters_in) if index is None else memoryview(index).cast("B").cast("Q")
+        )
+
+    def _count(self, measure: Any) -> "array[int]":
+        """Running totals of `measure` before each block, and the grand total last."""
+        totals, total, block = array("Q"), 0, self._block
+        for _, piece in self._pieces(0, None, step=max(1, self._window // block) * block):
+            for start in range(0, len(piece), block):
+                totals.append(total)
+                total += measure(piece[start : start + block])
+        totals.append(total)
+        return totals
+
+    @property
+    def index(self) -> bytes | None:
+        """The character index, for a `TextBuffer` elsewhere over the same bytes; None for ASCII."""
+        return None if self.ascii else self._starts.tobytes()
+
+    @property
+    def data(self) -> Any:
+        """The bytes: the object given where it was `bytes`, else a read-only view."""
+        return self._bytes if self._whole is None else self._whole
+
+    def _pieces(self, low: int, high: int | None, step: int = 0) -> Iterator[tuple[int, bytes]]:
+        high = self.size if high is None else high
+        step = step or self._window
+        for start in range(low, high, step):
+            yield start, bytes(self._bytes[start : min(start + step, high)])
+
+    # Offsets.
+
+    def byte_of(self, char: int) -> int:
+        """The byte where character `char` starts (0 ≤ char ≤ `chars`)."""
+        if self.ascii or char <= 0:
+            return max(char, 0)
+        if char >= self.chars:
+            return self.size
+        number = bisect_right(self._starts, char) - 1
+        start = self._align(number * self._block)
+        piece = bytes(self._bytes[start : (number + 1) * self._block])
+        ahead = char - self._starts[number]
+        if piece.isascii():
+            return start + ahead
+        return start + len(piece.decode("utf-8", "ignore")[:ahead].encode())
+
+    def char_of(self, byte: int) -> int:
+        """The number of the character that starts at `byte`, which must be a character's start."""
+        if self.ascii:
+            return byte
+        number = byte // self._block
+        return self._starts[number] + characters_in(bytes(self._bytes[number * self._block : byte]))
+
+    def _align(self, byte: int) -> int:
+        """The first character start at or after a byte."""
+        while byte < self.size and 0x80 <= self._bytes[byte] < 0xC0:
+            byte += 1
+        return byte
+
+    # Text.
+
+    def text(self, start: int, end: int) -> str:
+        """The characters from `start` up to `end`."""
+        if start >= end:
+            return ""
+        return str(self._bytes[self.byte_of(start) : self.byte_of(end)], "utf-8")
+
+    def windows(self, start: int, end: int) -> Iterator[str]:
+        """The characters from `start` up to `end`, decoded a window at a time."""
+        low, high = self.byte_of(start), self.byte_of(end)
+        while low < high:
+            stop = self._align(min(low + self._window, high))
+            yield str(self._bytes[low:stop], "utf-8")
+            low = stop
+
+    # Literal search; positions are characters, -1 is "not there".
+
+    def find(self, needle: str, start: int, end: int) -> int:
+        """The first `needle` that lies within [start, end)."""
+        sought = _encoded(needle)
+        if not sought:
+            return start if sought is not None and start <= end else -1
+        low, high = self.byte_of(start), self.byte_of(end)
+        if self._whole is not None:
+            return self._as_char(self._whole.find(sought, low, high))
+        for at in range(low, high, self._window):
+            stop = min(at + self._window + len(sought) - 1, high)
+            found = bytes(self._bytes[at:stop]).find(sought)
+            if found >= 0:
+                return self.char_of(at + found)
+        return -1
+
+    def rfind(self, needle: str, start: int, end: int) -> int:
+        """The last `needle` that lies within [start, end)."""
+        sought = _encoded(needle)
+        if not sought:
+            return end if sought is not None and start <= end else -1
+        low, high = self.byte_of(start), self.byte_of(end)
+        while low < high:
+            at = max(low, high - self._window - len(sought) + 1)
+            found = bytes(self._bytes[at:high]).rfind(sought)
+            if found >= 0:
+                return self.char_of(at + found)
+            if at == low:
+                break
+            high = at + len(sought) - 1
+        return -1
+
+    def count(self, needle: str, start: int, end: int) -> int:
+        """How often `needle` lies within [start, end) without overlap."""
+        sought = _encoded(needle)
+        if not sought:
+            return 0 if sought is None or start > end else end - start + 1
+        low, high = self.byte_of(start), self.byte_of(end)
+        if self._whole is not None:
+            return self._whole.count(sought, low, high)
+        total, bordered = 0, any(sought.startswith(sought[at:]) for at in range(1, len(sought)))
+        while low < high:
+            piece = bytes(self._bytes[low : min(low + self._window + len(sought) - 1, high)])
+            # Where matches can overlap, those counted depend on where counting starts.
+            found, last = _matches(piece, sought) if bordered else (piece.count(sought), 0)
+            total += found
+            low += max(self._window, last)
+        return total
+
+    def _as_char(self, byte: int) -> int:
+        return -1 if byte < 0 else self.char_of(byte)
+
+    # Lines: a line ends at "\n".
+
+    @property
+    def _line_totals(self) -> "array[int]":
+        if self._newlines is None:
+            self._newlines = self._count(lambda piece: piece.count(b"\n"))
+        return self._newlines
+
+    def newlines_before(self, char: int) -> int:
+        """How many newlines lie before character `char`."""
+        byte = self.byte_of(char)
+        number = min(byte // self._block, len(self._line_totals) - 1)
+        rest = bytes(self._bytes[number * self._block : byte])
+        return self._line_totals[number] + rest.count(b"\n")
+
+    def newline(self, ordinal: int) -> int:
+        """Where the newline with this number (from 1) is, in characters; `chars` past the last."""
+        totals = self._line_totals
+        if ordinal > totals[-1]:
+            return self.chars
+        number = bisect_right(totals, ordinal - 1) - 1
+        start = number * self._block
+        piece = bytes(self._bytes[start : start + self._block])
+        at = -1
+        for _ in range(ordinal - totals[number]):
+            at = piece.find(b"\n", at + 1)
+        return self.char_of(start + at)
+
+
+def _encoded(needle: str) -> bytes | None:
+    """A needle as UTF-8, or None for lone surrogates, which no buffer holds."""
+    try:
+        return needle.encode()
+    except UnicodeEncodeError:
+        return None
+
+
+def _matches(piece: bytes, sought: bytes) -> tuple[int, int]:
+    """How often `sought` is in a piece without overlap, and where the last of them ends."""
+    found = end = 0
+    while (at := piece.find(sought, end)) >= 0:
+        found, end = found + 1, at + len(sought)
+    return found, end

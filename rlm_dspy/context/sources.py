@@ -1,0 +1,163 @@
+"""From what a caller has to one text: documents on their way into a context.
+
+`source_of` takes a document in any of its usual forms, `assembled` puts several into one text and
+says where each one is. Nothing is mangled silently: a text with lone surrogates, which UTF-8 cannot
+hold, gets U+FFFD in their place, character for character, so that offsets stay right.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from rlm_dspy.context.offsets import characters_in
+from rlm_dspy.context.pieces import plain
+from rlm_dspy.errors import ContextError
+
+# Between two documents in the combined text; and before one that has a title.
+SEPARATOR = "\n\n"
+_TITLE_LINE = "===== {} =====\n"
+# The names that a document's text, title and path go by in the field's own dicts and classes.
+_TEXT_NAMES = ("text", "content", "page_content", "body")
+_TITLE_NAMES = ("title", "name")
+_PATH_NAMES = ("path", "source")
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+class Entry(NamedTuple):
+    """Where a document is in a context, and what is known of it; plain data.
+
+    Attributes:
+        id: The caller's identifier, else the document's number from 0.
+        title: Its title, if it has one.
+        path: The file it came from, if any.
+        opens: Where its part of the context begins: at its title line, if there is one.
+        start: Where its text begins, in characters of the whole context.
+        end: Where its text ends.
+        metadata: Whatever else is known of it, as plain data.
+    """
+
+    id: Any
+    title: str | None
+    path: str | None
+    opens: int
+    start: int
+    end: int
+    metadata: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A document on its way into a context.
+
+    Args:
+        data: Its text as valid UTF-8.
+        title: Its title, if it has one.
+        path: The file it came from, if any.
+        id: An identifier; None: its number.
+        metadata: Whatever else is known of it.
+    """
+
+    data: bytes
+    title: str | None = None
+    path: str | None = None
+    id: Any = None
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+
+def assembled(sources: list[Source]) -> tuple[bytes, list[Entry]]:
+    """The combined text of several documents, and where each one is in it.
+
+    A single document is the whole text. Several are set apart by a blank line, and each one that
+    has a title follows a line that shows it, so that a search finds the title; neither belongs to
+    a document's own range.
+    """
+    parts: list[bytes] = []
+    entries: list[Entry] = []
+    at = 0
+    for number, source in enumerate(sources):
+        before = SEPARATOR if number else ""
+        title = " ".join(source.title.split()) if source.title else None
+        heading = _TITLE_LINE.format(title) if title and len(sources) > 1 else ""
+        opens = at + len(before)
+        start = opens + len(heading)
+        at = start + characters_in(source.data)
+        name = number if source.id is None else source.id
+        entries.append(Entry(name, title, source.path, opens, start, at, source.metadata))
+        parts += ((before + heading).encode(), source.data)
+    return parts[1] if len(sources) == 1 else b"".join(parts), entries
+
+
+def utf8(text: str) -> bytes:
+    """A text as UTF-8, lone surrogates replaced."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text).encode()
+
+
+def source_of(value: Any) -> Source:
+    """A document from a str, a dict, a (title, text) pair or an object that has a `text`.
+
+    Raises:
+        ContextError: The value is none of these, or its text is not a str.
+    """
+    if isinstance(value, Source):
+        return value
+    if isinstance(value, tuple) and len(value) == 2:
+        value = {"title": value[0], "text": value[1]}
+    if not isinstance(value, Mapping):
+        value = _attributes(value)
+    rest = {key: item for key, item in value.items() if item is not None}
+    text = plain(_first(rest, _TEXT_NAMES))
+    title, path = _first(rest, _TITLE_NAMES), _first(rest, _PATH_NAMES)
+    if not isinstance(text, str):
+        raise ContextError(
+            f"A document with keys {sorted(map(str, value))} has no text (but "
+            f"{type(text).__name__}): give it as a str, a (title, text) pair or a dict with "
+            '"text" and, if it has one, "title".',
+            document=value,
+        )
+    nested = rest.pop("metadata", None)
+    metadata = {**nested, **rest} if isinstance(nested, Mapping) else rest
+    return Source(
+        data=utf8(text),
+        title=None if title is None else str(title),
+        path=None if path is None else str(path),
+        id=_as_data(metadata.pop("id", None)),
+        metadata={str(key): _as_data(item) for key, item in metadata.items()},
+    )
+
+
+def _attributes(value: Any) -> dict[str, Any]:
+    """What is known of a text, or of an object that has one."""
+    if isinstance(value, str):
+        return {"text": value}
+    names = (*_TEXT_NAMES, *_TITLE_NAMES, *_PATH_NAMES, "id", "metadata")
+    found = {name: getattr(value, name, None) for name in names}
+    if not any(found[name] is not None for name in _TEXT_NAMES):
+        raise ContextError(
+            f"A document of type {type(value).__name__} has no text: give it as a str, "
+            'a (title, text) pair or a dict with "text" and, if it has one, "title".',
+            document=value,
+        )
+    return {name: item for name, item in found.items() if item is not None}
+
+
+def _first(values: dict[str, Any], names: tuple[str, ...]) -> Any:
+    """Take the first of these names that has a value out of a dict."""
+    for name in names:
+        if values.get(name) is not None:
+            return values.pop(name)
+    return None
+
+
+def _as_data(value: Any) -> Any:
+    """A value as plain data, which can cross to another process; what is none becomes its text."""
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _as_data(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_data(item) for item in value]
+    return str(value)
