@@ -1,0 +1,110 @@
+"""What a worker says, checked field by field before anything else sees it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from rlm_dspy.repl.protocol import ProtocolError
+
+KINDS = ("ok", "submit", "error", "policy", "syntax")
+_MAX_MESSAGE = 20_000
+_MAX_NAME = 200
+# How much longer than the cut an output may be: the note that says what was cut.
+_NOTE = 400
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The end of a step.
+
+    Args:
+        kind: One of `KINDS`.
+        output: What it printed, cut.
+        submitted: Field name to value, where it called SUBMIT.
+        error_type: The exception's class name, where it failed.
+        message: The error, for the model.
+        line: The line that failed, from 1.
+        full: Whether the worker's memory is used up.
+    """
+
+    kind: str
+    output: str
+    submitted: dict[str, Any] | None
+    error_type: str
+    message: str
+    line: int | None
+    full: bool
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A call of a host function."""
+
+    name: str
+    args: list[Any]
+    kwargs: dict[str, Any]
+
+
+def _text(message: dict[str, Any], key: str, limit: int) -> str:
+    value = message.get(key)
+    if type(value) is not str:
+        raise ProtocolError(f"{key!r} is no text")
+    return value if len(value) <= limit else value[:limit]
+
+
+def read_answer(message: dict[str, Any], max_output_chars: int) -> Answer:
+    """The answer in a "done" message.
+
+    Args:
+        message: As it came.
+        max_output_chars: Where output is cut; a worker that did not cut it is cut here.
+
+    Raises:
+        ProtocolError: A field is missing or of another type.
+    """
+    kind, line, submitted = (
+        _text(message, "kind", _MAX_NAME),
+        message.get("line"),
+        message.get("submitted"),
+    )
+    if kind not in KINDS:
+        raise ProtocolError(f"an unknown kind of answer {kind[:40]!r}")
+    if not (line is None or (type(line) is int and 0 <= line < 1 << 31)):
+        raise ProtocolError("'line' is no line number")
+    if kind == "submit" and not _is_named(submitted):
+        raise ProtocolError("'submitted' is no dict of fields")
+    return Answer(
+        kind=kind,
+        output=_text(message, "output", max_output_chars + _NOTE),
+        submitted=submitted if kind == "submit" else None,
+        error_type=_text(message, "error_type", _MAX_NAME),
+        message=_text(message, "message", _MAX_MESSAGE),
+        line=line,
+        full=message.get("full") is True,
+    )
+
+
+def read_partial(message: dict[str, Any], max_output_chars: int) -> str:
+    """What a step had printed, in a "partial" message.
+
+    Raises:
+        ProtocolError: It is another message, or has no text.
+    """
+    if message["op"] != "partial":
+        raise ProtocolError(f"{message['op'][:40]!r} in place of what was printed")
+    return _text(message, "output", max_output_chars + _NOTE)
+
+
+def read_call(message: dict[str, Any]) -> ToolCall:
+    """The call in a "call" message.
+
+    Raises:
+        ProtocolError: A field is missing or of another type.
+    """
+    args, kwargs = message.get("args"), message.get("kwargs")
+    if type(args) is not list or type(kwargs) is not dict or not _is_named(kwargs):
+        raise ProtocolError("a call without arguments")
+    return ToolCall(_text(message, "name", _MAX_NAME), args, kwargs)
+
+
+def _is_named(value: Any) -> bool:
+    return type(value) is dict and all(type(key) is str for key in value)

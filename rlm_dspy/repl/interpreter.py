@@ -1,0 +1,182 @@
+"""`RestrictedInterpreter`: the REPL behind dspy's `CodeInterpreter` protocol.
+
+Plugs into `rlm_dspy.RLM`, `dspy.RLM`, `dspy.ProgramOfThought` and `dspy.CodeAct` as
+`interpreter_factory=RestrictedInterpreter`.
+"""
+
+import weakref
+from collections.abc import Callable
+from typing import Any, Literal
+
+from dspy.primitives.code_interpreter import FinalOutput
+
+from rlm_dspy.dspy_errors import CodeFailed, InterpreterError, PolicyViolation
+from rlm_dspy.errors import ConfigurationError
+from rlm_dspy.repl.answers import Answer
+from rlm_dspy.repl.host import Session, Settings
+from rlm_dspy.repl.isolation import LAYERS, Report
+from rlm_dspy.repl.launch import Default, Launcher
+
+
+class RestrictedInterpreter:
+    r"""A Python REPL in a locked-down process of its own.
+
+    One session: names that code defines stay until `shutdown`. A step that runs too long, fills its
+    memory or crashes is rolled back, and `CodeFailed` says to what state. One thread at a time
+    may call `execute`; many interpreters may be used at once.
+
+    Args:
+        tools: Host functions that code may call by name. Arguments and results cross as plain data.
+        output_fields: What SUBMIT takes: dicts with "name" and, where known, "type".
+        step_seconds: How long the code of one step may run, tools apart, seconds; None: without
+            limit.
+        memory_mb: Private memory of the worker, MiB; contexts that are shared with it come on top.
+        max_output_chars: Where a step's output is cut, characters.
+        isolation: "require" refuses to start where a layer of isolation is missing; see
+            `isolation_report`.
+        snapshots: Keep a frozen copy of the worker to roll back to. Without, or where the platform
+            cannot, a lost step costs the names that code had defined.
+
+    Attributes:
+        tools: May be changed; read at each `execute`.
+        output_fields: The same.
+
+    Raises:
+        ConfigurationError: An argument out of its range.
+
+    Example:
+        >>> with RestrictedInterpreter() as repl:
+        ...     repl.execute("print(6 * 7)")
+        '42\n'
+    """
+
+    execution_instructions = (
+        "Code runs as restricted Python in a persistent REPL without files, network or processes. "
+        "The common modules of the standard library for text, numbers, dates and data are there; "
+        "names that begin with two underscores are not. The value of a last expression is shown."
+    )
+
+    def __init__(
+        self,
+        tools: dict[str, Callable[..., Any]] | None = None,
+        output_fields: list[dict[str, Any]] | None = None,
+        *,
+        step_seconds: float | None = 30,
+        memory_mb: int = 2048,
+        max_output_chars: int = 10_000,
+        isolation: Literal["auto", "require"] = "auto",
+        snapshots: bool = True,
+        _layers: tuple[str, ...] = LAYERS,
+        _launcher: Launcher | None = None,
+    ):
+        _check_arguments(step_seconds, memory_mb, max_output_chars, isolation)
+        self.tools: dict[str, Callable[..., Any]] = dict(tools or {})
+        self.output_fields = output_fields
+        settings = Settings(
+            step_seconds, memory_mb, max_output_chars, isolation == "require", snapshots, _layers
+        )
+        launcher = _launcher or Default(namespaces="namespaces" in _layers)
+        self._adopt(Session(launcher, settings))
+
+    def _adopt(self, session: Session) -> None:
+        self._session = session
+        self._finalizer = weakref.finalize(self, session.close)
+
+    @property
+    def isolation_report(self) -> Report:
+        """For each layer of isolation True, or why it is missing; starts the session."""
+        self.start()
+        return dict(self._session.report)
+
+    def start(self) -> None:
+        """Start the worker; more than once is fine.
+
+        Raises:
+            InterpreterError: It cannot be started, or the session is over.
+        """
+        self._session.start()
+
+    def execute(
+        self, code: str, variables: dict[str, Any] | None = None
+    ) -> FinalOutput | str | None:
+        """Run one step.
+
+        Args:
+            code: Python.
+            variables: Values to bind before it; what was given before and has not changed costs
+                nothing.
+
+        Returns:
+            FinalOutput with a dict of fields where the code called SUBMIT, else what it printed, or
+            None where it printed nothing.
+
+        Raises:
+            PolicyViolation: The policy refuses the code.
+            CodeFailed: The code failed, ran too long, filled its memory or crashed.
+            SyntaxError: It is not Python.
+            InterpreterError: The session is over, or a variable cannot enter it.
+        """
+        if not isinstance(code, str):
+            raise InterpreterError(f"code must be a str, not {type(code).__name__}")
+        answer = self._session.run(code, variables or {}, dict(self.tools), self.output_fields)
+        if answer.kind == "submit":
+            return FinalOutput(answer.submitted)
+        if answer.kind == "ok":
+            return "\n".join(filter(None, [answer.output, answer.message])) or None
+        raise _error_of(answer)
+
+    def __call__(
+        self, code: str, variables: dict[str, Any] | None = None
+    ) -> FinalOutput | str | None:
+        """The same as `execute`."""
+        return self.execute(code, variables)
+
+    def interrupt(self) -> None:
+        """End the step that runs now, from another thread, as a timeout would."""
+        self._session.interrupt()
+
+    def branch(self) -> "RestrictedInterpreter":
+        """An independent copy of the session in its present state, with the same tools.
+
+        Raises:
+            InterpreterError: There are no snapshots here.
+        """
+        twin = object.__new__(type(self))
+        twin.tools = dict(self.tools)
+        twin.output_fields = self.output_fields
+        twin._adopt(self._session.branch())
+        return twin
+
+    def shutdown(self) -> None:
+        """End the session and its processes; more than once is fine."""
+        self._finalizer()
+
+    def __enter__(self) -> "RestrictedInterpreter":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.shutdown()
+
+
+def _check_arguments(
+    step_seconds: float | None, memory_mb: int, max_output_chars: int, isolation: str
+) -> None:
+    if step_seconds is not None and not step_seconds > 0:
+        raise ConfigurationError(f"step_seconds={step_seconds!r} must be above 0, or None")
+    if memory_mb < 16:
+        raise ConfigurationError(f"memory_mb={memory_mb!r} must be at least 16")
+    if max_output_chars < 1:
+        raise ConfigurationError(f"max_output_chars={max_output_chars!r} must be at least 1")
+    if isolation not in ("auto", "require"):
+        raise ConfigurationError(f'isolation={isolation!r} must be "auto" or "require"')
+
+
+def _error_of(answer: Answer) -> Exception:
+    if answer.kind == "syntax":
+        return SyntaxError(answer.message)
+    if answer.kind == "policy":
+        return PolicyViolation(answer.message, output=answer.output, line=answer.line)
+    return CodeFailed(
+        answer.message, output=answer.output, error_type=answer.error_type, line=answer.line
+    )

@@ -1,0 +1,134 @@
+"""The facade of `asyncio`: coroutines on an event loop without sockets, threads or processes.
+
+Promises: tasks, `gather`, timeouts, queues and locks are the library's own. The loop waits by
+sleeping; where every coroutine waits for another it says so, instead of hanging. Does not promise
+speed-up: model code runs in one thread, and host functions block it.
+"""
+
+import asyncio
+import asyncio.base_events
+import time
+from collections.abc import Callable
+from typing import Any
+
+from rlm_dspy.repl import guards
+from rlm_dspy.repl.modules import Facade, facade, listed
+
+
+class _Sleep:
+    """Waits for the next timer; there is nothing else to wait for."""
+
+    def select(self, timeout: float | None) -> list[Any]:
+        if timeout is None:
+            raise RuntimeError("all coroutines wait for each other: nothing would ever happen")
+        if timeout > 0:
+            time.sleep(timeout)
+        return []
+
+
+class _Loop(asyncio.base_events.BaseEventLoop):
+    """The library's loop, over `_Sleep` in place of a selector."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._selector = _Sleep()
+        self.set_exception_handler(lambda loop, context: None)
+
+    def _process_events(self, event_list: list[Any]) -> None:
+        """Nothing but timers happens on this loop."""
+
+    def _write_to_self(self) -> None:
+        """Nobody else could wake it."""
+
+
+def run(main: Any, *, debug: bool | None = None) -> Any:
+    """`asyncio.run`."""
+    with asyncio.Runner(debug=debug, loop_factory=_Loop) as runner:
+        return runner.run(main)
+
+
+class LoopFace:
+    """What `get_event_loop()` gives: a loop's few methods that stay in this thread."""
+
+    def __init__(self) -> None:
+        self._loop = _Loop()
+
+    def run_until_complete(self, future: Any) -> Any:
+        """Runs a coroutine or a future to its end."""
+        return self._loop.run_until_complete(future)
+
+    def create_task(self, coroutine: Any, *, name: str | None = None) -> Any:
+        """Starts a coroutine as a task."""
+        return _running(self._loop).create_task(coroutine, name=name)
+
+    def run_in_executor(self, executor: None, function: Callable[..., Any], *args: Any) -> Any:
+        """Calls a function at once; there are no threads."""
+        future = _running(self._loop).create_future()
+        future.set_result(function(*args))
+        return future
+
+    def time(self) -> float:
+        """The loop's clock, in seconds."""
+        return self._loop.time()
+
+    def is_running(self) -> bool:
+        """Whether a coroutine runs now."""
+        return asyncio._get_running_loop() is not None
+
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._loop.is_closed()
+
+    def close(self) -> None:
+        """Ends the loop."""
+        self._loop.close()
+
+
+def _running(otherwise: _Loop) -> Any:
+    return asyncio._get_running_loop() or otherwise
+
+
+_FACES: list[LoopFace] = []
+
+
+def _get_event_loop() -> LoopFace:
+    if not _FACES or _FACES[-1].is_closed():
+        _new_event_loop()
+    return _FACES[-1]
+
+
+def _new_event_loop() -> LoopFace:
+    _FACES[:] = [LoopFace()]
+    return _FACES[-1]
+
+
+def _get_running_loop() -> LoopFace:
+    asyncio.get_running_loop()
+    return _get_event_loop()
+
+
+async def _to_thread(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    return function(*args, **kwargs)
+
+
+def _facade() -> Facade:
+    words = """gather sleep create_task wait_for wait as_completed shield ensure_future current_task
+        all_tasks iscoroutine iscoroutinefunction isfuture Future Task TaskGroup timeout timeout_at
+        Timeout Lock Event Condition Semaphore BoundedSemaphore Barrier Queue PriorityQueue LifoQueue
+        QueueFull QueueEmpty CancelledError InvalidStateError TimeoutError BrokenBarrierError
+        FIRST_COMPLETED FIRST_EXCEPTION ALL_COMPLETED"""
+    return facade(
+        "asyncio",
+        **listed(asyncio, words),
+        run=run,
+        to_thread=_to_thread,
+        get_event_loop=_get_event_loop,
+        get_running_loop=_get_running_loop,
+        new_event_loop=_new_event_loop,
+        set_event_loop=lambda loop: None,
+    )
+
+
+ASYNC_FACADES = {"asyncio": _facade()}
+_LEADS_OUT = frozenset({"get_loop", "get_stack", "print_stack", "get_coro", "get_context"})
+guards.DENIED[asyncio.Future] = guards.DENIED[asyncio.Task] = _LEADS_OUT

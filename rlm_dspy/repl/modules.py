@@ -1,0 +1,64 @@
+"""What a module is to model code: an object with listed names and nothing else."""
+
+from typing import Any
+
+from rlm_dspy.repl import guards
+from rlm_dspy.repl.names import RefusedImport
+
+
+class Facade:
+    """A module of model code.
+
+    It has no `__name__` of its own (`facade_names` gives it to the guards): with one, the
+    interpreter's `from json import decoder` would fall back to the real `sys.modules`. It is made
+    by `facade()`, not by `__init__`, so that no call can make it anew.
+    """
+
+    facade_names = {  # noqa: RUF012
+        "__name__": lambda self: self.__dict__[" name"],
+        "__doc__": lambda self: f"The module {self.__dict__[' name']}, as far as it is safe.",
+    }
+
+    def __getattr__(self, name: str) -> Any:
+        own = object.__getattribute__(self, "__dict__")
+        message = f"module '{own[' name']}' has no attribute '{name}' here"
+        raise AttributeError(message, name=name, obj=None)
+
+    def __dir__(self) -> list[str]:
+        return sorted(name for name in self.__dict__ if name.isidentifier())
+
+    def __repr__(self) -> str:
+        return f"<module '{self.__dict__[' name']}'>"
+
+
+def facade(name: str, /, **attributes: Any) -> Facade:
+    """A module of this name with these attributes."""
+    made = object.__new__(Facade)
+    made.__dict__.update({" name": name, **attributes})
+    return made
+
+
+def listed(real: Any, words: str) -> dict[str, Any]:
+    """Some attributes of a real module, by name; names that this Python lacks are left out."""
+    return {name: getattr(real, name) for name in words.split() if hasattr(real, name)}
+
+
+def exported(real: Any, without: str = "") -> dict[str, Any]:
+    """What a real module exports by `__all__`, without some names."""
+    left_out = without.split()
+    return {name: getattr(real, name) for name in real.__all__ if name not in left_out}
+
+
+def import_from(module: Facade, names: tuple[str, ...]) -> None:
+    """Checks that a module has the names of a `from … import`.
+
+    Raises:
+        RefusedImport: It lacks one of them.
+    """
+    for name in names:
+        if name != "*" and name not in module.__dict__:
+            own = module.__dict__[" name"]
+            raise RefusedImport(f"cannot import name '{name}' from '{own}': it is not available")
+
+
+guards.show_as(Facade, "module")

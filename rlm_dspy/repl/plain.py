@@ -1,0 +1,63 @@
+"""What leaves the REPL as plain data: near-plain values made plain, others refused with advice.
+ Used by the worker for the arguments of tools and for submitted values. Subclasses and views of
+the plain containers become them; dates become ISO text; types become JSON schemas; a `Context` or
+`Span` becomes its text. All of it runs in the worker, so a value that lies harms nobody but
+itself.
+"""
+
+import collections
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
+from collections.abc import Callable, KeysView, ValuesView
+from typing import Any
+
+from rlm_dspy.returns import is_type, schema_of
+
+_CONVERT: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
+    (enum.Enum, lambda value: value.value),
+    (str, lambda value: str.__str__(value)),
+    (int, lambda value: int.__int__(value)),
+    (float, lambda value: float.__float__(value)),
+    (bytes | bytearray | memoryview, bytes),
+    (collections.UserDict, dict),
+    (dict, lambda value: dict(value.items())),
+    (collections.ChainMap, dict),
+    (list | collections.deque | range | KeysView | ValuesView | collections.UserList, list),
+    (tuple, tuple),
+    (set, set),
+    (frozenset, frozenset),
+    (datetime.date | datetime.time, lambda value: value.isoformat()),
+    (decimal.Decimal, float),
+    (fractions.Fraction, float),
+)
+
+
+def to_plain(value: Any) -> Any:
+    """Plain data in place of one value that is not.
+
+    Args:
+        value: The value; what it contains is converted by later calls.
+
+    Returns:
+        Plain data, or a container whose items may need converting in turn.
+
+    Raises:
+        TypeError: It cannot leave the REPL; the message says what can.
+    """
+    text = getattr(value, "__rlm_text__", None)
+    if text is not None and not isinstance(value, type):
+        return text()
+    if is_type(value):
+        return schema_of(value)
+    if dataclasses.is_dataclass(value):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    for kind, convert in _CONVERT:
+        if isinstance(value, kind):
+            return convert(value)
+    raise TypeError(
+        f"a value of type {type(value).__name__} cannot leave the REPL: pass str, int, float, "
+        "bool, None, or lists and dicts of them"
+    )

@@ -1,0 +1,61 @@
+"""The corpus of escapes, and the judge that says whether one of them did harm."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+ROWS = Path(__file__).parent / "corpus" / "escapes.jsonl"
+# What can be seen from the output and the submitted value alone, without a process of its own.
+VISIBLE = frozenset({"marker", "forged", "control", "output"})
+MAX_OUTPUT = 100_000
+RAW_CONTROL = re.compile(
+    "[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f-\x9f\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def load() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in ROWS.read_text(encoding="utf-8").splitlines()]
+
+
+def prepared(row: dict[str, Any], *, canary: str, secret: str) -> list[str]:
+    """The row's steps, with the files that it would write and read in their places."""
+    return [
+        step.replace("{canary}", canary).replace("{secret}", secret) if row["harm"] in (
+            "canary", "secret", "marker") else step
+        for step in row["steps"]
+    ]
+
+
+def judge(
+    row: dict[str, Any],
+    outputs: Sequence[str],
+    *,
+    submitted: Sequence[Any] = (),
+    canary: str | Path | None = None,
+    secret_text: str = "S3CRET",
+) -> str:
+    """What harm is visible; empty where there is none.
+
+    Args:
+        row: The row.
+        outputs: Each step's output and error text, as shown.
+        submitted: What the steps submitted, as the host got it.
+        canary: The file that must not exist.
+        secret_text: What must not appear.
+    """
+    text = "\n".join(outputs)
+    if row["harm"] == "marker" and any(l.startswith("ESCAPED") for l in text.splitlines()):
+        return "a line ESCAPED"
+    if secret_text in text or secret_text in repr(list(submitted)):
+        return "the secret came out"
+    if canary is not None and Path(canary).exists():
+        return "the canary file was written"
+    if row["harm"] == "forged" and any("FORGED" in repr(value) for value in submitted):
+        return "a forged value was submitted"
+    if row["harm"] == "control" and RAW_CONTROL.search(text):
+        return "raw control characters came out"
+    if any(len(output) > MAX_OUTPUT for output in outputs):
+        return "too much output came out"
+    return ""
