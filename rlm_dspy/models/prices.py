@@ -1,0 +1,154 @@
+"""What a model's tokens cost, and how many tokens a prompt is, found without the network.
+
+Promised: a price or a count is either known or None, never guessed; `local/` and the servers of the
+user's own machine cost nothing. Not promised: discounts, service tiers, fees per request, tools
+hosted by the provider.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from rlm_dspy.errors import ConfigurationError
+from rlm_dspy.models.names import provider_of
+from rlm_dspy.models.router import router
+
+# Servers of the user's own machine. Not `hosted_vllm`: such a server may be somebody's paid
+# service.
+FREE = frozenset(
+    {"local", "ollama", "ollama_chat", "lm_studio", "llamafile", "docker_model_runner"}
+)
+_TIER = re.compile(r"input_cost_per_token_above_(\d+)k_tokens$")
+
+
+@dataclass(frozen=True)
+class Price:
+    """What one token costs, in dollars.
+
+    Args:
+        prompt: A token of the prompt.
+        completion: A token of the answer, reasoning included.
+        cached: A token of the prompt that the provider had in its cache.
+        written: A token of the prompt that the provider puts into its cache.
+        above: What holds for prompts of more than `threshold` tokens, where that differs.
+        threshold: See `above`.
+    """
+
+    prompt: float
+    completion: float
+    cached: float
+    written: float
+    above: "Price | None" = None
+    threshold: int = 0
+
+    def cost(self, prompt_tokens: int, completion_tokens: int, cached_tokens: int = 0) -> float:
+        """Dollars for one call; `cached_tokens` of its prompt came from the provider's cache."""
+        if self.above is not None and prompt_tokens > self.threshold:
+            return self.above.cost(prompt_tokens, completion_tokens, cached_tokens)
+        fresh = prompt_tokens - cached_tokens
+        return (
+            fresh * self.prompt + cached_tokens * self.cached + completion_tokens * self.completion
+        )
+
+    def most(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """Dollars for one call at worst: no token from the cache, every token written to it."""
+        if self.above is not None and prompt_tokens > self.threshold:
+            return self.above.most(prompt_tokens, completion_tokens)
+        return prompt_tokens * max(self.prompt, self.written) + completion_tokens * self.completion
+
+
+def price_of(model: str) -> Price | None:
+    """The price of a model's tokens, from LiteLLM's list.
+
+    Args:
+        model: A LiteLLM model name, or "local/…".
+
+    Returns:
+        None where the list has no price for this model at this provider.
+    """
+    entry = model_entry(model)
+    if (
+        entry.get("input_cost_per_token") is not None
+        and entry.get("output_cost_per_token") is not None
+    ):
+        return _price(entry)
+    try:
+        free = provider_of(model) in FREE
+    except ConfigurationError:
+        return None
+    return Price(0.0, 0.0, 0.0, 0.0) if free else None
+
+
+def model_entry(model: str) -> dict[str, Any]:
+    """What LiteLLM's list says about this model at this provider, or nothing."""
+    listed = router().model_cost
+    if model in listed:
+        return listed[model]
+    provider, slash, rest = model.partition("/")
+    entry = listed.get(rest, {}) if slash else {}
+    # Another provider's price for a model of the same name would be a guess.
+    return entry if entry.get("litellm_provider") == provider else {}
+
+
+def _price(entry: dict[str, Any]) -> Price:
+    tier = next((found for key in entry if (found := _TIER.match(key))), None)
+    if tier is None:
+        return _rates(entry, "")
+    above = _rates(entry, f"_above_{tier[1]}k_tokens")
+    base = _rates(entry, "")
+    return Price(
+        base.prompt, base.completion, base.cached, base.written, above, int(tier[1]) * 1000
+    )
+
+
+def _rates(entry: dict[str, Any], suffix: str) -> Price:
+    def rate(name: str, default: float) -> float:
+        value = entry.get(name + suffix)
+        value = entry.get(name) if value is None else value
+        return default if value is None else float(value)
+
+    prompt = rate("input_cost_per_token", 0.0)
+    completion = rate("output_cost_per_token", 0.0)
+    return Price(
+        prompt=prompt,
+        completion=max(completion, rate("output_cost_per_reasoning_token", 0.0)),
+        cached=rate("cache_read_input_token_cost", prompt),
+        written=rate("cache_creation_input_token_cost", prompt),
+    )
+
+
+def count_tokens(model: str, messages: list[dict[str, Any]]) -> int | None:
+    """How many tokens these chat messages are as a prompt of this model.
+
+    Returns:
+        Exact for `local/` once the model is loaded; by OpenAI's tokenizer and its counting rule for
+        OpenAI's models; None where this machine has no tokenizer of the model (count UTF-8 bytes
+        then: no tokenizer makes more).
+    """
+    if model.startswith("local/"):
+        return _count_local(model, messages)
+    if not _has_openai_tokenizer(model):
+        return None
+    return router().token_counter(model=model, messages=messages)
+
+
+def _count_local(model: str, messages: list[dict[str, Any]]) -> int | None:
+    from rlm_dspy.models.engine import loaded_engine
+    from rlm_dspy.models.weights import find
+
+    engine = loaded_engine(find(model))
+    return engine.count(messages) if engine is not None else None
+
+
+def _has_openai_tokenizer(model: str) -> bool:
+    import tiktoken
+
+    provider, slash, rest = model.partition("/")
+    if slash and provider != "openai":
+        return False
+    router()  # points tiktoken to the vocabularies that LiteLLM carries
+    try:
+        tiktoken.encoding_name_for_model(rest if slash else model)
+    except KeyError:
+        return False
+    return True
