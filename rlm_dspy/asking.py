@@ -1,0 +1,281 @@
+"""One question at a terminal: from what the command line says to a run that has ended.
+
+Promised: what a user gets wrong is an error with one message, before any model is loaded; the first
+Ctrl-C ends a run with its best partial answer, the second at once. Not promised: anything on the
+screen; that is the view's and the command's.
+"""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rlm_dspy.errors import ConfigurationError
+from rlm_dspy.outcome import INTERRUPTED, UsageError
+
+if TYPE_CHECKING:
+    import dspy
+
+    from rlm_dspy.budget import Budget
+    from rlm_dspy.context import Context
+    from rlm_dspy.events import Event
+    from rlm_dspy.rlm import RLM
+    from rlm_dspy.runs.recipes import Recipe
+
+CALLS, STEPS = 1_000, 20
+SIGNATURE = "context, query -> answer"
+STOPPING = "Stopping: asking for the best answer so far. Ctrl-C again stops at once."
+
+
+@dataclass(frozen=True)
+class Models:
+    """The models of a run.
+
+    Args:
+        main: Plans and answers.
+        sub: Answers sub-queries; None: `main` does.
+    """
+
+    main: "dspy.BaseLM"
+    sub: "dspy.BaseLM | None" = None
+
+    @property
+    def plans(self) -> bool:
+        """Whether nothing says that `main` cannot plan."""
+        return plans_itself(self.main.model)
+
+
+def models_of(model: str | None, sub_model: str | None, **options: Any) -> Models:
+    """The models by their names; None is what the environment names.
+
+    Args:
+        model: The name of the model that plans.
+        sub_model: The name of the one for sub-queries.
+        **options: Given to `dspy.LM`.
+
+    Raises:
+        ConfigurationError: A name, a key or the weights are missing or wrong.
+    """
+    from rlm_dspy.models import resolve_lm
+    from rlm_dspy.settings import settings
+
+    main = resolve_lm(model, **_access(model, model), **options)
+    sub_model = sub_model or settings().rlm_sub_model
+    if sub_model is None:
+        return Models(main)
+    return Models(main, resolve_lm(sub_model, role="sub", **_access(sub_model, model), **options))
+
+
+def _access(name: str | None, main: str | None) -> dict[str, Any]:
+    """`LLM_API_KEY` and `LLM_BASE_URL`, where `--model` stands in for an unset `RLM_MODEL`.
+
+    They go to the main model's provider only, as they do where `RLM_MODEL` names it.
+    """
+    from rlm_dspy.models import provider_of
+    from rlm_dspy.settings import settings
+
+    now = settings()
+    if name is None or main is None or now.rlm_model or not (now.llm_api_key or now.llm_base_url):
+        return {}
+    if any(part == "local" or part.startswith("local/") for part in (name, main)):
+        return {}
+    if provider_of(name) != provider_of(main):
+        return {}
+    key = now.llm_api_key.get_secret_value() if now.llm_api_key else None
+    found = {"api_key": key, "api_base": now.llm_base_url}
+    return {option: value for option, value in found.items() if value}
+
+
+def plans_itself(model: str) -> bool:
+    """Whether a model may plan; False only for weights that are known not to."""
+    from rlm_dspy.models.weights import KNOWN, find, known
+
+    if not model.startswith("local/"):
+        return True
+    weights = known(model)
+    if weights is None:  # a path or a repository: the file's name says which weights they are
+        name = find(model).name
+        weights = next((each for each in KNOWN if each.file == name), None)
+    return weights is None or weights.plans
+
+
+def limits(
+    *,
+    dollars: float | None = None,
+    tokens: int | None = None,
+    calls: int | None = None,
+    seconds: float | None = None,
+    steps: int | None = None,
+) -> "Budget":
+    """The budget that the command line says; calls and steps are limited even where it says nothing.
+
+    Raises:
+        UsageError: A limit is not one.
+    """
+    from rlm_dspy.budget import Budget
+
+    try:
+        return Budget(
+            dollars=dollars,
+            tokens=tokens,
+            calls=CALLS if calls is None else calls,
+            seconds=seconds,
+            steps=STEPS if steps is None else steps,
+        )
+    except ConfigurationError as error:
+        raise UsageError(error.message) from error
+
+
+def question_of(text: str) -> str:
+    """The question, which must say something.
+
+    Raises:
+        UsageError: It is blank.
+    """
+    if not text.strip():
+        raise UsageError("The question is empty: write it as the first argument, in quotes.")
+    return text
+
+
+def context_of(paths: list[str]) -> "Context":
+    """What the question is about: files and folders, or standard input for none and for "-".
+
+    Raises:
+        UsageError: "-" stands beside other paths.
+        ContextError: One cannot be read, or there is no text.
+    """
+    from rlm_dspy.context import Context
+
+    if not paths or paths == ["-"]:
+        return Context.from_stdin()
+    if "-" in paths:
+        raise UsageError("'-' (standard input) cannot be given together with other paths.")
+    return Context.from_paths(paths)
+
+
+def recipe_of(
+    recipe: str | None, route: str | None, models: Models, characters: int
+) -> "Recipe | None":
+    """The recipe that is followed; None to plan, or to answer directly.
+
+    Args:
+        recipe: What `--recipe` says.
+        route: What `--route` says.
+        models: The models.
+        characters: The length of the context.
+
+    Raises:
+        UsageError: There is no such recipe, or recipe and route contradict each other.
+    """
+    from rlm_dspy.options import RLMOptions
+    from rlm_dspy.runs.recipes import Recipe
+
+    if recipe is not None and route not in (None, "rlm"):
+        raise UsageError(f"--recipe and --route {route} contradict each other: give one of them.")
+    try:
+        given = Recipe.of(recipe)
+    except ConfigurationError as error:
+        raise UsageError(error.message) from error
+    if given is not None or models.plans:
+        return given
+    # What cannot plan may still answer directly what is short enough.
+    short = characters <= RLMOptions().direct_below_tokens * 3
+    if route in ("rlm", "direct") or (route == "auto" and short):
+        return None
+    return Recipe.builtin()
+
+
+def rlm_of(
+    signature: str, models: Models, budget: "Budget", recipe: "Recipe | None", route: str | None
+) -> "RLM":
+    """The module that answers.
+
+    Raises:
+        UsageError: The signature is not one, or has other inputs than `context` and `query`.
+    """
+    from rlm_dspy.options import RLMOptions
+    from rlm_dspy.rlm import RLM
+
+    options = RLMOptions.model_validate({} if route is None else {"route": route})
+    try:
+        rlm = RLM(
+            signature,
+            max_iters=budget.steps or STEPS,
+            sub_lm=models.sub,
+            budget=budget,
+            recipe=recipe,
+            options=options,
+        )
+    except ConfigurationError as error:
+        raise UsageError(error.message) from error
+    inputs = list(rlm.signature.input_fields)
+    if set(inputs) != {"context", "query"}:
+        raise UsageError(
+            f"--signature {signature!r} has the inputs {', '.join(inputs) or '(none)'}; "
+            "it must have exactly context and query, such as 'context, query -> answer: list[str]'."
+        )
+    return rlm
+
+
+def answered(
+    rlm: "RLM",
+    models: Models,
+    context: "Context",
+    query: str,
+    *,
+    listen: Callable[["Event"], None],
+    note: Callable[[str], None],
+) -> "dspy.Prediction | None":
+    """Runs to the end, while Ctrl-C may end it early.
+
+    Args:
+        rlm: The module.
+        models: Its models.
+        context: What the question is about.
+        query: The question.
+        listen: Gets each event.
+        note: Gets what the user should know at once.
+
+    Returns:
+        The result; None where a second Ctrl-C ended it at once.
+
+    Raises:
+        RLMError: The machinery failed.
+    """
+    from concurrent.futures import CancelledError
+
+    import dspy
+
+    with dspy.context(lm=models.main):
+        handle = rlm.start(listeners=(listen,), context=context, query=query)
+        with _stoppable(handle, note):
+            try:
+                return handle.result()
+            except CancelledError:
+                return None
+
+
+@contextlib.contextmanager
+def _stoppable(handle: Any, note: Callable[[str], None]) -> Iterator[None]:
+    """While the block runs: the first interrupt stops the run, the second cancels it."""
+    if threading.current_thread() is not threading.main_thread():  # no signals elsewhere
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def first(*_: object) -> None:
+        signal.signal(signal.SIGINT, second)
+        note(STOPPING)
+        handle.stop(INTERRUPTED)
+
+    def second(*_: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        handle.cancel()
+
+    signal.signal(signal.SIGINT, first)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,66 @@
+"""A run's inputs, checked, and long texts as `Context`s where the interpreter is ours."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dspy
+
+from rlm_dspy.context import Context
+from rlm_dspy.errors import ConfigurationError, ContextError
+from rlm_dspy.options import RLMOptions
+
+
+def prepared(
+    outer: type[dspy.Signature],
+    inputs: Mapping[str, Any],
+    options: RLMOptions,
+    *,
+    ours: bool,
+    searched: bool,
+) -> dict[str, Any]:
+    """The inputs in the signature's order, as the REPL gets them.
+
+    Args:
+        outer: The user's signature.
+        inputs: The inputs by name.
+        options: Which texts are long.
+        ours: Whether the interpreter is ours; another one gets a `Context` as a `str`.
+        searched: Whether a recipe will search a context: the longest text is one, however short.
+
+    Raises:
+        ConfigurationError: An input is missing, or is not in the signature.
+        ContextError: The input `context` is empty.
+    """
+    if unexpected := sorted(set(inputs) - set(outer.input_fields)):
+        raise ConfigurationError(
+            f"Unexpected inputs not declared in the signature: {unexpected}. "
+            f"It declares {list(outer.input_fields)}."
+        )
+    given = {n: f.default for n, f in outer.input_fields.items() if not f.is_required()}
+    given |= inputs
+    if missing := sorted(set(outer.input_fields) - set(given)):
+        raise ConfigurationError(f"Missing required inputs: {missing}.")
+    if not ours:
+        return {n: _foreign(given[n]) for n in outer.input_fields}
+    values = {n: _value(n, given[n], options.context_above_chars) for n in outer.input_fields}
+    texts = [n for n, value in values.items() if isinstance(value, (str, list, tuple)) and value]
+    if searched and texts and not any(isinstance(v, Context) for v in values.values()):
+        longest = max(texts, key=lambda name: len(str(values[name])))
+        values[longest] = Context.coerce(values[longest])
+    return values
+
+
+def _value(name: str, value: Any, above: int) -> Any:
+    if isinstance(value, Path):
+        return Context.from_path(value)
+    if name == "context" and isinstance(value, str) and not value.strip():
+        raise ContextError(
+            "The input 'context' is empty: give a text, a list of documents, or a Context."
+        )
+    return Context.from_text(value) if isinstance(value, str) and len(value) > above else value
+
+
+def _foreign(value: Any) -> Any:
+    value = Context.from_path(value) if isinstance(value, Path) else value
+    return str(value) if isinstance(value, Context) else value

@@ -1,0 +1,1 @@
+"""Plans written ahead, and what runs leave behind."""
