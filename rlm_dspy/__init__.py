@@ -4,8 +4,13 @@ The public names, in one list. Everything is imported at first use, so that `imp
 nothing and loads neither dspy nor litellm.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+# LiteLLM reads it while it is imported, and would otherwise ask the network for its price list,
+# which without one stalls that import for 20 seconds. A user's own `dspy.LM` may import it first.
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 
 if TYPE_CHECKING:
     from rlm_dspy.budget import Budget as Budget

@@ -145,9 +145,9 @@ def is_plan(signature: type[dspy.Signature]) -> bool:
 def split_reply(reply: str) -> tuple[str, str]:
     """The planner's reply as reasoning and code.
 
-    The first block of Python is the code, blocks of other languages apart; what follows it is imagined output. Its end is moved past
-    inner backticks until it parses, since code may hold three of them in a string. A reply without
-    a block that is itself Python is code.
+    The first block of Python is the code, whatever blocks of other languages stand before it; what
+    follows it is imagined output. Its end is moved past inner backticks until it parses, since code
+    may hold three of them in a string. A reply without a block that is itself Python is code.
 
     Returns:
         The text before the block, and the code; the code is "" where there is none.
@@ -279,7 +279,7 @@ def _choices(signature: type[dspy.Signature]) -> list[str] | None:
     annotation = next(iter(signature.output_fields.values())).annotation
     if annotation is bool:
         return ["yes", "no"]
-    return [str(o) for o in annotation.__args__] if get_origin(annotation) is Literal else None
+    return [str(o) for o in get_args(annotation)] if get_origin(annotation) is Literal else None
 
 
 def _model(signature: type[dspy.Signature]) -> type[BaseModel]:
@@ -291,7 +291,7 @@ def _schema(signature: type[dspy.Signature]) -> dict[str, Any] | None:
     """The JSON schema of the reply; None where the reply is plain text or one plain number."""
     if len(signature.output_fields) > 1:
         return _model(signature).model_json_schema()
-    annotation = next(iter(signature.output_fields.values())).annotation
+    annotation: Any = next(iter(signature.output_fields.values())).annotation
     if annotation in (str, int, float, Any) or type(None) in get_args(annotation):
         return None
     return TypeAdapter(annotation).json_schema()

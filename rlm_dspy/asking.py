@@ -8,12 +8,13 @@ screen; that is the view's and the command's.
 import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from rlm_dspy.errors import ConfigurationError
-from rlm_dspy.outcome import INTERRUPTED, UsageError
+from rlm_dspy.choosing import Models, models_of
+from rlm_dspy.errors import ConfigurationError, RLMError
+from rlm_dspy.outcome import INTERRUPTED, Outcome, UsageError
 
 if TYPE_CHECKING:
     import dspy
@@ -30,75 +31,63 @@ STOPPING = "Stopping: asking for the best answer so far. Ctrl-C again stops at o
 
 
 @dataclass(frozen=True)
-class Models:
-    """The models of a run.
+class Asked:
+    """What the command line asks for; None is a default.
 
     Args:
-        main: Plans and answers.
-        sub: Answers sub-queries; None: `main` does.
+        query: The question.
+        paths: What it is about; none or "-" is standard input.
+        model: The model that plans.
+        sub_model: The model for sub-queries.
+        signature: Inputs and outputs.
+        recipe: A recipe to follow.
+        route: "auto", "direct" or "rlm".
+        limits: What `limits` takes.
     """
 
-    main: "dspy.BaseLM"
-    sub: "dspy.BaseLM | None" = None
+    query: str
+    paths: tuple[str, ...] = ()
+    model: str | None = None
+    sub_model: str | None = None
+    signature: str = SIGNATURE
+    recipe: str | None = None
+    route: str | None = None
+    limits: Mapping[str, Any] = field(default_factory=dict)
 
-    @property
-    def plans(self) -> bool:
-        """Whether nothing says that `main` cannot plan."""
-        return plans_itself(self.main.model)
 
-
-def models_of(model: str | None, sub_model: str | None, **options: Any) -> Models:
-    """The models by their names; None is what the environment names.
+def answer(asked: Asked, listen: Callable[["Event"], None], note: Callable[[str], None]) -> Outcome:
+    """Answers what the command line asks.
 
     Args:
-        model: The name of the model that plans.
-        sub_model: The name of the one for sub-queries.
-        **options: Given to `dspy.LM`.
+        asked: The question, and how to answer it.
+        listen: Gets each event of the run.
+        note: Gets what the user should know at once.
 
     Raises:
-        ConfigurationError: A name, a key or the weights are missing or wrong.
+        UsageError: It cannot be meant.
+        RLMError: It cannot be done.
     """
-    from rlm_dspy.models import resolve_lm
-    from rlm_dspy.settings import settings
-
-    main = resolve_lm(model, **_access(model, model), **options)
-    sub_model = sub_model or settings().rlm_sub_model
-    if sub_model is None:
-        return Models(main)
-    return Models(main, resolve_lm(sub_model, role="sub", **_access(sub_model, model), **options))
-
-
-def _access(name: str | None, main: str | None) -> dict[str, Any]:
-    """`LLM_API_KEY` and `LLM_BASE_URL`, where `--model` stands in for an unset `RLM_MODEL`.
-
-    They go to the main model's provider only, as they do where `RLM_MODEL` names it.
-    """
-    from rlm_dspy.models import provider_of
-    from rlm_dspy.settings import settings
-
-    now = settings()
-    if name is None or main is None or now.rlm_model or not (now.llm_api_key or now.llm_base_url):
-        return {}
-    if any(part == "local" or part.startswith("local/") for part in (name, main)):
-        return {}
-    if provider_of(name) != provider_of(main):
-        return {}
-    key = now.llm_api_key.get_secret_value() if now.llm_api_key else None
-    found = {"api_key": key, "api_base": now.llm_base_url}
-    return {option: value for option, value in found.items() if value}
-
-
-def plans_itself(model: str) -> bool:
-    """Whether a model may plan; False only for weights that are known not to."""
-    from rlm_dspy.models.weights import KNOWN, find, known
-
-    if not model.startswith("local/"):
-        return True
-    weights = known(model)
-    if weights is None:  # a path or a repository: the file's name says which weights they are
-        name = find(model).name
-        weights = next((each for each in KNOWN if each.file == name), None)
-    return weights is None or weights.plans
+    query = question_of(asked.query)
+    budget = limits(**asked.limits)
+    context = context_of(list(asked.paths))
+    models = models_of(asked.model, asked.sub_model)
+    recipe = recipe_of(asked.recipe, asked.route, models, len(context))
+    rlm = rlm_of(asked.signature, models, budget, recipe, asked.route)
+    outputs = dict.fromkeys(rlm.signature.output_fields)
+    about: dict[str, Any] = {
+        "recipe": recipe,
+        "characters": len(context),
+        "skipped": tuple(context.skipped),
+    }
+    try:
+        result = answered(rlm, models, context, query, listen=listen, note=note)
+    except RLMError as error:
+        if (failed := getattr(error, "run", None)) is None:
+            raise
+        return Outcome(failed, outputs, failure=error, **about)
+    if result is None:
+        return Outcome(None, outputs, **about)
+    return Outcome(result.run, {name: result.get(name) for name in outputs}, **about)
 
 
 def limits(
@@ -109,7 +98,7 @@ def limits(
     seconds: float | None = None,
     steps: int | None = None,
 ) -> "Budget":
-    """The budget that the command line says; calls and steps are limited even where it says nothing.
+    """The budget that the command line says; calls and steps are always limited.
 
     Raises:
         UsageError: A limit is not one.
@@ -258,7 +247,7 @@ def answered(
 
 
 @contextlib.contextmanager
-def _stoppable(handle: Any, note: Callable[[str], None]) -> Iterator[None]:
+def _stoppable(handle: Any, note: Callable[[str], None]) -> Generator[None]:
     """While the block runs: the first interrupt stops the run, the second cancels it."""
     if threading.current_thread() is not threading.main_thread():  # no signals elsewhere
         yield

@@ -2,8 +2,9 @@
 
 `Budget` is the promise, `Account` keeps it: every attempt at a model is reserved at its worst case
 before it starts and settled after, so that calls, tokens and dollars are never exceeded, however
-many attempts are in flight. A part of each limit is held back for the last extraction: only the
-role "extract" may use it, so that exhaustion still yields the best partial answer.
+many attempts are in flight. A part of each limit is held back for the last extraction, so that
+exhaustion still yields the best partial answer: only the role "extract" may use it, and "direct",
+after which there is nothing to extract.
 
 The account is shared by a whole tree of runs and may be used from any thread.
 """
@@ -22,6 +23,7 @@ HELD_DOLLARS = 0.10
 HELD_SECONDS = 15.0
 
 EXTRACT = "extract"
+DIRECT = "direct"
 SUB_QUERY = "sub_query"
 
 
@@ -264,7 +266,7 @@ class Account:
         if total is None:
             return float("inf")
         used = self.elapsed() if limit == "seconds" else getattr(self._spend, limit)
-        held = 0 if role == EXTRACT else self.held(limit)
+        held = 0 if role in (EXTRACT, DIRECT) else self.held(limit)
         return total - used - self._reserved.get(limit, 0) - held
 
     def _exceeded(self, limit: str, asked: float, left: float) -> BudgetExceeded:

@@ -6,38 +6,20 @@ begins with `rlm: error:`; the exit codes are `ExitCode`'s: 0 completed, 2 usage
 answer, 5 configuration or provider, 130 interrupted.
 """
 
+import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rlm_dspy.asking import (
-    CALLS,
-    SIGNATURE,
-    STEPS,
-    answered,
-    context_of,
-    limits,
-    models_of,
-    question_of,
-    recipe_of,
-    rlm_of,
-)
+from rlm_dspy.asking import CALLS, SIGNATURE, STEPS, Asked, answer
 from rlm_dspy.errors import RLMError
-from rlm_dspy.outcome import (
-    ExitCode,
-    as_json,
-    as_text,
-    cost_line,
-    exit_code,
-    exit_code_of,
-    outputs_of,
-)
+from rlm_dspy.outcome import ExitCode, Outcome, exit_code_of
 from rlm_dspy.view.text import printable
 
 if TYPE_CHECKING:
@@ -45,6 +27,7 @@ if TYPE_CHECKING:
 
 DISTRIBUTION = "rlm-dspy-runtime"
 LONGEST_ERROR = 600
+DEFECT = "a defect of rlm itself: `python -X dev -m rlm_dspy` shows where"
 MODEL_HELP = 'A LiteLLM name, "local" or "local/NAME".'
 
 app = typer.Typer(
@@ -62,7 +45,7 @@ models_app = typer.Typer(
 app.add_typer(models_app, name="models")
 
 
-class Route(str, Enum):
+class Route(StrEnum):
     """How a question is answered."""
 
     auto = "auto"
@@ -72,7 +55,10 @@ class Route(str, Enum):
 
 def main() -> None:
     """Runs the command line and exits."""
-    raise SystemExit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if "logging" in sys.modules:  # what was left behind is not the user's to read
+        sys.modules["logging"].disable()
+    raise SystemExit(code)
 
 
 def run(arguments: list[str]) -> int:
@@ -85,26 +71,26 @@ def run(arguments: list[str]) -> int:
         The exit code.
     """
     for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # an answer may hold what the terminal cannot show
+        if isinstance(stream, io.TextIOWrapper):  # an answer may hold what it cannot encode
             stream.reconfigure(errors="replace")
     try:
         code = app(arguments, standalone_mode=False, prog_name="rlm")
-        sys.stdout.flush()
     except typer.TyperException as error:
         return _refused(error.format_message(), ExitCode.USAGE)
     except RLMError as error:
         return _refused(str(error), exit_code_of(error))
     except (KeyboardInterrupt, typer.Abort):
         return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # Who reads our output has enough; Python would complain once more when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.COMPLETED
+    except Exception as error:  # the outermost boundary: a user is shown a line, whatever broke
+        if sys.flags.dev_mode:
+            raise
+        return _refused(f"{type(error).__name__}: {error} ({DEFECT})", ExitCode.NO_ANSWER)
     return code if isinstance(code, int) else ExitCode.COMPLETED
 
 
 def _refused(message: str, code: ExitCode) -> int:
-    line = printable(" ".join(message.split()))
+    said = message.partition("\nTraceback (most recent call last)")[0]
+    line = printable(" ".join(said.split()))
     line = line if len(line) <= LONGEST_ERROR else f"{line[:LONGEST_ERROR]}…"
     print(f"rlm: error: {line}", file=sys.stderr)
     return code
@@ -127,23 +113,25 @@ def _options(
     pass
 
 
+ModelName = Annotated[
+    str | None, typer.Option(help=f"The model that plans. {MODEL_HELP} Default: RLM_MODEL.")
+]
+Paths = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[PATH]...", help="Files and folders; none or - reads stdin."),
+]
+
+
 @app.command()
-def ask(
-    query: Annotated[str, typer.Argument(help="The question.")],
-    paths: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[PATH]...", help="Files and folders; none or - reads stdin."),
-    ] = None,
-    model: Annotated[
-        str | None, typer.Option(help=f"The model that plans. {MODEL_HELP} Default: RLM_MODEL.")
-    ] = None,
+def ask(  # noqa: PLR0913 - a command's options are its arguments
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="The question.")],
+    paths: Paths = None,
+    model: ModelName = None,
     sub_model: Annotated[
         str | None, typer.Option(help="The model for sub-queries. Default: RLM_SUB_MODEL.")
     ] = None,
     signature: Annotated[str, typer.Option(help="Inputs and typed outputs.")] = SIGNATURE,
-    recipe: Annotated[
-        str | None, typer.Option(help="Follow a recipe: a built-in's name or a file.")
-    ] = None,
+    recipe: Annotated[str | None, typer.Option(help="A built-in recipe's name, or a file.")] = None,
     route: Annotated[Route | None, typer.Option(help="How to answer. Default: rlm.")] = None,
     budget_dollars: Annotated[float | None, typer.Option(help="Most dollars to spend.")] = None,
     budget_tokens: Annotated[int | None, typer.Option(help="Most tokens.")] = None,
@@ -154,57 +142,63 @@ def ask(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the answer alone.")] = False,
 ) -> int:
     """Answer a question over files, folders or standard input."""
+    asked = Asked(
+        query=query,
+        paths=tuple(paths or ()),
+        model=model,
+        sub_model=sub_model,
+        signature=signature,
+        recipe=recipe,
+        route=route.value if route is not None else None,
+        limits={
+            "dollars": budget_dollars,
+            "tokens": budget_tokens,
+            "calls": budget_calls,
+            "seconds": budget_seconds,
+            "steps": max_steps,
+        },
+    )
     from rlm_dspy.view.terminal import TerminalView
 
-    query = question_of(query)
     view = TerminalView(_console(stderr=True), enabled=not quiet)
-    chosen = route.value if route is not None else None
-    with view.live(), _quiet_libraries():
-        budget = limits(
-            dollars=budget_dollars,
-            tokens=budget_tokens,
-            calls=budget_calls,
-            seconds=budget_seconds,
-            steps=max_steps,
-        )
-        context = context_of(paths or [])
-        models = models_of(model, sub_model)
-        followed = recipe_of(recipe, chosen, models, len(context))
-        rlm = rlm_of(signature, models, budget, followed, chosen)
-        try:
-            result = answered(rlm, models, context, query, listen=view.listen, note=view.note)
-        except RLMError as error:
-            if as_object and getattr(error, "run", None) is not None:
-                nothing = dict.fromkeys(rlm.signature.output_fields)
-                print(as_json(error.run, nothing, len(context)))
-            raise
-    if result is None:
+    with _quiet_libraries():
+        with view.live():
+            outcome = answer(asked, view.listen, view.note)
+        return _report(outcome, as_object=as_object, quiet=quiet)
+
+
+def _report(outcome: Outcome, *, as_object: bool, quiet: bool) -> int:
+    if outcome.run is None:
         return ExitCode.INTERRUPTED
-    outputs = outputs_of(rlm, result)
-    code = exit_code(result.run, outputs)
-    _print_answer(result.run, outputs, as_json(result.run, outputs, len(context)) if as_object else "")
+    code = outcome.exit_code
+    if as_object:
+        _to_stdout(outcome.as_json())
+    elif not outcome.empty:
+        text = outcome.as_text()
+        _to_stdout(printable(text) if sys.stdout.isatty() else text)
+    if outcome.error:
+        _refused(outcome.error, code)
+    elif outcome.empty and not quiet:
+        _to_stderr(f"rlm: no answer ({outcome.run.reason or 'the run found none'})")
     if not quiet:
-        _print_left_out(context.skipped)
-        _to_stderr(cost_line(result.run, followed))
+        _print_left_out(outcome.skipped)
+        _to_stderr(outcome.cost_line())
     return code
 
 
-def _print_answer(run: Any, outputs: dict[str, Any], as_object: str) -> None:
-    if as_object:
-        print(as_object)
-    elif all(value in (None, "") for value in outputs.values()):
-        _to_stderr(f"rlm: no answer ({run.reason or 'the run found none'})")
-    else:
-        text = as_text(outputs)
-        print(printable(text) if sys.stdout.isatty() else text)
-    sys.stdout.flush()
-
-
-def _print_left_out(skipped: list[tuple[str, str]]) -> None:
+def _print_left_out(skipped: Sequence[tuple[str, str]]) -> None:
     if skipped:
         path, reason = skipped[0]
         more = f" and {len(skipped) - 1:,} more" if len(skipped) > 1 else ""
         _to_stderr(f"rlm: left out: {path} ({reason}){more}")
+
+
+def _to_stdout(text: str) -> None:
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Who reads it has had enough; Python would complain once more when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _to_stderr(line: str) -> None:
@@ -212,7 +206,7 @@ def _to_stderr(line: str) -> None:
 
 
 @contextmanager
-def _quiet_libraries() -> Iterator[None]:
+def _quiet_libraries() -> Generator[None]:
     """Keeps what dspy, LiteLLM and others log or warn of out of the user's terminal."""
     import logging
     import warnings
@@ -270,11 +264,12 @@ def list_models() -> None:
         path = present.pop(weights.name, None)
         does = "plans" if weights.plans else "follows recipes"
         where = path or f"not here: rlm models pull {weights.name}"
-        print(f"local/{weights.name:<20} {weights.size / 1e6:>8,.0f} MB  {does:<15}  {where}")
+        size = weights.size / 1e6
+        _to_stdout(f"local/{weights.name:<20} {size:>7,.0f} MB  {does:<15}  {where}")
     for name, path in present.items():
         size = path.stat().st_size / 1e6
-        print(f"local/{name:<20} {size:>8,.0f} MB  {'':<15}  {path}")
-    print(f"Models folder: {models_dir()}", file=sys.stderr)
+        _to_stdout(f"local/{name:<20} {size:>7,.0f} MB  {'':<15}  {path}")
+    _to_stderr(f"Models folder: {models_dir()}")
 
 
 @models_app.command("pull")
@@ -295,7 +290,7 @@ def pull_model(
     with _quiet_libraries(), Progress(*columns, console=_console(stderr=True)) as bar:
         task = bar.add_task(name, total=weights.size if weights is not None else None)
         path = pull(name, lambda done, total: bar.update(task, completed=done, total=total or None))
-    print(path)
+    _to_stdout(str(path))
 
 
 @models_app.command("path")
@@ -306,4 +301,4 @@ def model_path(
     from rlm_dspy.models import find, models_dir
 
     found: Path = models_dir() if name is None else find(name)
-    print(found)
+    _to_stdout(str(found))

@@ -76,7 +76,9 @@ def submitted(value: Any, annotation: Any) -> Any:
     if value is None and not annotation_allows_none(annotation) and annotation is not Any:
         raise ValueError("got None")
     if annotation is str and not isinstance(value, str):
-        return value if not isinstance(value, (list, dict)) else json.dumps(value, default=str)
+        if isinstance(value, (list, dict)):
+            return json.dumps(value, ensure_ascii=False, default=str)
+        return str(value)
     return validated(value, annotation)
 
 

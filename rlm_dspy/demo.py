@@ -12,43 +12,54 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# Of the text made here, by the tokenizers of SmolLM2 (4.6) and Qwen 2.5 (4.7); rounded down.
-CHARS_PER_TOKEN = 4.0
+# Of the text made here, by the tokenizers of SmolLM2 and of Qwen 2.5.
+CHARS_PER_TOKEN = 4.6
 LONGEST_ANSWER = 200
-FACTS_PER_KIND = 4
 
-_WHO = (
-    "the ferryman|a baker|the night porter|an old gardener|the schoolteacher|a glazier|the postman"
-    "|two cousins|the miller|a bookbinder|the harbour pilot|a seamstress|the beekeeper|some pupils"
-    "|the clockmaker|a carpenter|the choir|an apprentice|the librarian|a potter|the shepherd"
-).split("|")
-_DID = (
-    "carried|mended|described|borrowed|painted|measured|forgot|admired|repaired|wrapped|inspected"
-    "|polished|returned|sketched|searched for|argued about|waited for|looked after|asked about"
-).split("|")
-_WHAT = (
-    "a copper kettle|the wooden ladder|three baskets of pears|an old map|the torn sail|a box of nails"
-    "|the church bell|a bundle of letters|the garden wall|a sack of flour|the broken oar|some candles"
-    "|the visitors' book|a pair of boots|the winter coats|an empty crate|the spare key|a jar of honey"
-    "|the long bench|a folded tent|the choir books|a cartload of hay|the stone steps|a tin of paint"
-).split("|")
-_WHERE = (
-    "behind the market hall|on the lower bridge|near the orchard|at the edge of the marsh"
-    "|under the chestnut trees|beside the old quarry|in the back room|along the canal|by the well"
-    "|outside the town gate|on the third floor|in the boathouse|at the foot of the hill"
-    "|across the square|next to the smithy|in the reading room|above the stables|on the north pier"
-).split("|")
-_WHEN = (
-    "before breakfast|after the rain|late in the evening|during the harvest|on a quiet Tuesday"
-    "|once the fog had lifted|in the first week of May|while the kettle boiled|shortly before noon"
-    "|as the lamps were lit|when the tide went out|in the middle of the night|all afternoon"
-).split("|")
-_REMARKS = (
-    "Nobody thought much of it at the time.|It was spoken of for weeks.|The weather held until dusk."
-    "|There was enough bread for everyone.|The rest of the day passed slowly.|Few people noticed."
-    "|Somebody laughed in the next room.|The dogs slept through all of it.|It cost nothing."
-    "|By then the road was dry again.|The old stove gave hardly any heat.|That settled the matter."
-).split("|")
+
+def _phrases(text: str) -> tuple[str, ...]:
+    return tuple(text.split("|"))
+
+
+_WHO = _phrases(
+    "the ferryman|a baker|the night porter|an old gardener|the schoolteacher|a glazier|"
+    "the postman|two cousins|the miller|a bookbinder|the harbour pilot|a seamstress|"
+    "the beekeeper|some pupils|the clockmaker|a carpenter|the choir|an apprentice|"
+    "the librarian|a potter|the shepherd"
+)
+_DID = _phrases(
+    "carried|mended|described|borrowed|painted|measured|forgot|admired|repaired|wrapped|"
+    "inspected|polished|returned|sketched|searched for|argued about|waited for|looked after|"
+    "asked about"
+)
+_WHAT = _phrases(
+    "a copper kettle|the wooden ladder|three baskets of pears|an old map|the torn sail|"
+    "a box of nails|the church bell|a bundle of letters|the garden wall|a sack of flour|"
+    "the broken oar|some candles|the visitors' book|a pair of boots|the winter coats|"
+    "an empty crate|the spare key|a jar of honey|the long bench|a folded tent|"
+    "the choir books|a cartload of hay|the stone steps|a tin of paint"
+)
+_WHERE = _phrases(
+    "behind the market hall|on the lower bridge|near the orchard|at the edge of the marsh|"
+    "under the chestnut trees|beside the old quarry|in the back room|along the canal|"
+    "by the well|outside the town gate|on the third floor|in the boathouse|"
+    "at the foot of the hill|across the square|next to the smithy|in the reading room|"
+    "above the stables|on the north pier"
+)
+_WHEN = _phrases(
+    "before breakfast|after the rain|late in the evening|during the harvest|"
+    "on a quiet Tuesday|once the fog had lifted|in the first week of May|"
+    "while the kettle boiled|shortly before noon|as the lamps were lit|"
+    "when the tide went out|in the middle of the night|all afternoon"
+)
+_REMARKS = _phrases(
+    "Nobody thought much of it at the time.|It was spoken of for weeks.|"
+    "The weather held until dusk.|There was enough bread for everyone.|"
+    "The rest of the day passed slowly.|Few people noticed.|"
+    "Somebody laughed in the next room.|The dogs slept through all of it.|It cost nothing.|"
+    "By then the road was dry again.|The old stove gave hardly any heat.|"
+    "That settled the matter."
+)
 _PATTERNS = (
     "{When}, {who} {did} {what} {where}.",
     "{Who} {did} {what} {where}, and {who2} {did2} {what2}.",
@@ -66,7 +77,7 @@ _MENTIONS = (
 
 _ONSETS = "Bran Tol Mar Ves Quil Har Ost Pell Dru Kes Lin Fen Gar Wol Sab Ner Thur Ild Cor Zan"
 _CODAS = "noc vey low wick dane more ter sby ley gar hurst combe stad rup ven dell mund krin"
-_FIRST = "Ilka Edmund Rosa Anton Brida Casper Dora Emil Frieda Gustav Hanne Ivo Jette Klaus Lene Moritz"
+_FIRST = "Ilka Edmund Rosa Anton Brida Casper Dora Emil Frieda Gustav Hanne Ivo Jette Klaus Lene"
 _SHIPS = "Grey Silver Northern Patient Crimson Quiet Golden Restless Velvet Amber"
 _BIRDS = "Heron Curlew Petrel Gannet Sparrow Falcon Plover Cormorant Swallow Osprey"
 _CITIES = "Lisbon Graz Turku Ghent Porto Bergen Leeds Tartu Malmo Basel Nantes Cork Gdansk Verona"
@@ -161,7 +172,7 @@ KINDS = (
         "What is the name of {subject}'s dog?",
     ),
 )
-MOST_QUESTIONS = FACTS_PER_KIND * len(KINDS)
+MOST_QUESTIONS = 4 * len(KINDS)
 
 
 @dataclass(frozen=True)
@@ -210,7 +221,8 @@ def haystack(seed: int, tokens: int, questions: int) -> Haystack:
         The text, its facts, and the ones to ask about: of different kinds as far as they go.
     """
     draw = random.Random(seed)
-    planted = list(_planted(draw))
+    # No more facts of a kind than are asked about: others of the kind would be mere traps.
+    planted = list(_planted(draw, -(-questions // len(KINDS))))
     left = tokens * CHARS_PER_TOKEN - sum(len(sentence) + 1 for sentence, *_ in planted)
     sentences: list[str] = []
     while left > 0:
@@ -240,16 +252,16 @@ def right(answer: object, value: str) -> bool:
     return re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text, re.IGNORECASE) is not None
 
 
-def _planted(draw: random.Random) -> Iterator[tuple[str, ...]]:
-    """Sentences with names: (sentence, kind, question, value) for a fact, (sentence,) for a mention."""
+def _planted(draw: random.Random, per_kind: int) -> Iterator[tuple[str, ...]]:
+    """Sentences with names: (sentence, kind, question, value) for a fact, else (sentence,)."""
     names = draw.sample([a + b for a in _ONSETS.split() for b in _CODAS.split()], MOST_QUESTIONS)
     ships = [f"{a} {b}" for a in _SHIPS.split() for b in _BIRDS.split()]
     numbers = [str(number) for number in range(10_000, 100_000)]
     for kind in KINDS:
         choices = ships if kind.values == "ships" else kind.values.split() or numbers
-        for number, value in enumerate(draw.sample(choices, FACTS_PER_KIND)):
+        for value in draw.sample(choices, per_kind):
             subject = kind.subject.format(name=names.pop(), first=draw.choice(_FIRST.split()))
-            told = kind.wordings[number % len(kind.wordings)].format(subject=subject, value=value)
+            told = draw.choice(kind.wordings).format(subject=subject, value=value)
             yield told, kind.name, kind.question.format(subject=subject), value
             places = {"Who": _capital(draw.choice(_WHO)), "where": draw.choice(_WHERE)}
             yield (draw.choice(_MENTIONS).format(subject=subject, **places),)

@@ -26,7 +26,12 @@ class RLMError(Exception):
     Args:
         message: What is wrong: the value, the rule it breaks, and what to do.
         **data: The values behind the message; each becomes an attribute and an entry of `data`.
+
+    Attributes:
+        run: The run that it ended, as far as it came; None where there was none.
     """
+
+    run: Any = None
 
     def __init__(self, message: str = "", **data: Any):
         super().__init__(message)

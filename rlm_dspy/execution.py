@@ -11,7 +11,7 @@ import functools
 import inspect
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import dspy
@@ -27,7 +27,7 @@ from dspy.utils.exceptions import format_error_for_lm
 from rlm_dspy.dspy_errors import InterpreterError
 from rlm_dspy.errors import ConfigurationError
 from rlm_dspy.events import Executed
-from rlm_dspy.loop import OwnThread
+from rlm_dspy.loop import OwnThread, shielded
 
 logger = logging.getLogger(__name__)
 
@@ -97,10 +97,10 @@ class CodeSession:
         for call in list(self._calls):
             call.cancel()
         if self.interpreter is not None:
-            done = asyncio.wrap_future(self._thread.submit(self.interpreter.shutdown))
+            # Shielded: a shutdown that waits for a tool is still done when the tool returns.
+            done = shielded(self._thread.submit(self.interpreter.shutdown))
             try:
-                # Shielded: a shutdown that waits for a tool is still done when the tool returns.
-                await asyncio.wait_for(asyncio.shield(done), SHUTDOWN_SECONDS)
+                await asyncio.wait_for(done, SHUTDOWN_SECONDS)
             except Exception as error:  # noqa: BLE001 - the run has its answer; nothing may lose it
                 logger.warning("The interpreter did not shut down cleanly: %r", error)
         self._thread.close()
@@ -109,7 +109,7 @@ class CodeSession:
         """Runs in the session's thread; when cancelled, ends the step there too."""
         future = self._thread.submit(fn, *args)
         try:
-            return await asyncio.shield(asyncio.wrap_future(future))
+            return await shielded(future)
         except asyncio.CancelledError:
             for call in list(self._calls):
                 call.cancel()
@@ -153,8 +153,8 @@ class CodeSession:
         call.__name__ = name
         return call
 
-    def _await(self, coroutine: Awaitable[Any]) -> Any:
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)  # type: ignore[arg-type]
+    def _await(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
         self._calls.add(future)
         try:
             return future.result()
@@ -188,8 +188,9 @@ def output_fields(outer: type[dspy.Signature]) -> list[dict[str, str]]:
     """The outputs as dspy's interpreters take them: simple types are named, others left out."""
     fields = []
     for name, field in outer.output_fields.items():
-        simple = field.annotation in SIMPLE_TYPES
-        fields.append({"name": name, **({"type": field.annotation.__name__} if simple else {})})
+        kind: Any = field.annotation
+        named = {"type": kind.__name__} if kind in SIMPLE_TYPES else {}
+        fields.append({"name": name, **named})
     return fields
 
 

@@ -180,7 +180,7 @@ class Handle:
     async def wait(self) -> Any:
         """Waits on the caller's own loop; cancelling that cancels the coroutine."""
         try:
-            return await asyncio.shield(asyncio.wrap_future(self.future))
+            return await shielded(self.future)
         except asyncio.CancelledError:
             self.cancel()
             raise
@@ -201,6 +201,14 @@ class Handle:
             self.future.set_exception(error)
         else:
             self.future.set_result(task.result())
+
+
+def shielded(future: concurrent.futures.Future) -> asyncio.Future:
+    """The future on the caller's loop; cancelling what awaits it leaves the future as it is."""
+    inner = asyncio.wrap_future(future)
+    # Read, so that what it raises after nobody waits any more is not reported as never retrieved.
+    inner.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return asyncio.shield(inner)
 
 
 def refuse_own_thread() -> None:

@@ -5,15 +5,13 @@ Promised: every ending has one exit code; the JSON object has the same keys howe
 
 import enum
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rlm_dspy.errors import BudgetExceeded, ContextError, RLMError, StoreError, SubQueryError
 from rlm_dspy.view.text import clock, counted
 
 if TYPE_CHECKING:
-    import dspy
-
-    from rlm_dspy.rlm import RLM
     from rlm_dspy.run import Run
     from rlm_dspy.runs.recipes import Recipe
 
@@ -35,18 +33,100 @@ class UsageError(RLMError):
     """The command line says something that cannot be meant."""
 
 
-def outputs_of(rlm: "RLM", result: "dspy.Prediction") -> dict[str, Any]:
-    """The outputs by name."""
-    return {name: result.get(name) for name in rlm.signature.output_fields}
+@dataclass(frozen=True)
+class Outcome:
+    """How a question ended.
+
+    Args:
+        run: The run; None where it was cancelled.
+        outputs: The outputs by name; None for each that could not be had.
+        recipe: The recipe that was followed.
+        characters: Length of the context.
+        skipped: Files that were left out of it, as (path, reason).
+        failure: What ended the run, where the machinery failed.
+    """
+
+    run: "Run | None"
+    outputs: dict[str, Any]
+    recipe: "Recipe | None" = None
+    characters: int = 0
+    skipped: tuple[tuple[str, str], ...] = ()
+    failure: RLMError | None = None
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is no answer."""
+        return all(value in (None, "") for value in self.outputs.values())
+
+    @property
+    def error(self) -> str:
+        """The message of what failed; empty where an answer was looked for."""
+        if self.failure is not None:
+            return str(self.failure)
+        return _unreached(self.run) if self.run is not None and self.empty else ""
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """What `rlm ask` exits with."""
+        run = self.run
+        if run is None or (run.status == "partial" and run.reason == INTERRUPTED):
+            return ExitCode.INTERRUPTED
+        if self.failure is not None:
+            return exit_code_of(self.failure)
+        if self.error:
+            return ExitCode.CONFIGURATION
+        if self.empty or run.reason == "not_found":
+            return ExitCode.NO_ANSWER
+        return ExitCode.COMPLETED if run.status == "completed" else ExitCode.PARTIAL
+
+    def as_text(self) -> str:
+        """The outputs as `rlm ask` prints them: one alone, several as `name: value` lines."""
+        if len(self.outputs) == 1:
+            return _as_line(next(iter(self.outputs.values())))
+        return "\n".join(f"{name}: {_as_line(value)}" for name, value in self.outputs.items())
+
+    def as_json(self) -> str:
+        """The run as one JSON object on one line."""
+        assert self.run is not None
+        found = {
+            "run": self.run.id,
+            "answer": next(iter(self.outputs.values()), None),
+            "outputs": self.outputs,
+            "status": self.run.status,
+            "reason": self.run.reason,
+            "planned_by": self.run.planned_by,
+            "spend": self.run.spend.as_dict(),
+            "context_chars": self.characters,
+            "models": self.run.models,
+        }
+        return json.dumps(_plain(found), ensure_ascii=False)
+
+    def cost_line(self) -> str:
+        """One line: what answered, how, what it cost, and why it is not complete."""
+        run = self.run
+        assert run is not None
+        parts = [run.models["main"]]
+        if run.models["sub"] != run.models["main"]:
+            parts[0] += f" with {run.models['sub']}"
+        if run.planned_by == "direct":
+            parts.append("answered directly")
+        elif self.recipe is not None:
+            parts.append(f"recipe {self.recipe.name}")
+        parts += spent(run)
+        if run.status == "partial":
+            parts.append(f"partial: {run.reason}")
+        elif run.status == "failed" or run.reason:
+            parts.append(run.status if run.status == "failed" else run.reason)
+        return " · ".join(" ".join(part.split()) for part in parts)
 
 
-def exit_code(run: "Run", outputs: dict[str, Any]) -> ExitCode:
-    """What a run that ended exits with."""
-    if run.status == "partial" and run.reason == INTERRUPTED:
-        return ExitCode.INTERRUPTED
-    if run.reason == "not_found" or all(value in (None, "") for value in outputs.values()):
-        return ExitCode.NO_ANSWER
-    return ExitCode.COMPLETED if run.status == "completed" else ExitCode.PARTIAL
+def _unreached(run: "Run") -> str:
+    """Why no model answered at all; empty where one did."""
+    charged = [event for event in run.events if event.kind == "charged"]
+    if not charged or not all(getattr(event, "error", "") for event in charged):
+        return ""
+    said = (getattr(e, "error", "") for e in reversed(run.events) if e.kind == "extracted")
+    return next(said, "") or run.reason
 
 
 def exit_code_of(error: RLMError) -> ExitCode:
@@ -58,54 +138,14 @@ def exit_code_of(error: RLMError) -> ExitCode:
     return ExitCode.NO_ANSWER if isinstance(error, ours) or interpreter else ExitCode.CONFIGURATION
 
 
-def as_text(outputs: dict[str, Any]) -> str:
-    """The outputs as `rlm ask` prints them: one alone, several as `name: value` lines."""
-    if len(outputs) == 1:
-        return _as_line(next(iter(outputs.values())))
-    return "\n".join(f"{name}: {_as_line(value)}" for name, value in outputs.items())
-
-
 def _as_line(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(_plain(value), ensure_ascii=False)
-
-
-def as_json(run: "Run", outputs: dict[str, Any], characters: int) -> str:
-    """A run as one JSON object on one line."""
-    found = {
-        "run": run.id,
-        "answer": next(iter(outputs.values()), None),
-        "outputs": outputs,
-        "status": run.status,
-        "reason": run.reason,
-        "planned_by": run.planned_by,
-        "spend": run.spend.as_dict(),
-        "context_chars": characters,
-        "models": run.models,
-    }
-    return json.dumps(_plain(found), ensure_ascii=False)
 
 
 def _plain(value: Any) -> Any:
     from pydantic_core import to_jsonable_python
 
     return to_jsonable_python(value, fallback=str, inf_nan_mode="null")
-
-
-def cost_line(run: "Run", recipe: "Recipe | None") -> str:
-    """One line: what answered, how it was planned, what it cost, and why it is not complete."""
-    parts = [run.models["main"]]
-    if run.models["sub"] != run.models["main"]:
-        parts[0] += f" with {run.models['sub']}"
-    if run.planned_by == "direct":
-        parts.append("answered directly")
-    elif recipe is not None:
-        parts.append(f"recipe {recipe.name}")
-    parts += spent(run)
-    if run.status != "completed":
-        parts.append(f"{run.status}: {run.reason}")
-    elif run.reason:
-        parts.append(run.reason)
-    return " · ".join(" ".join(part.split()) for part in parts)
 
 
 def spent(run: "Run") -> list[str]:

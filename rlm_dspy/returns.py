@@ -1,5 +1,6 @@
 """Types as JSON schemas, so that a type crosses a process border as plain data.
- Free of dependencies: the REPL's worker loads it. Covers what a sub-query can be asked to return;
+
+Free of dependencies: the REPL's worker loads it. Covers what a sub-query can be asked to return;
 any other type is refused by name, never guessed.
 """
 

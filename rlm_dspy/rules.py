@@ -14,7 +14,7 @@ from dspy.adapters.utils import serialize_for_json
 from rlm_dspy.coercion import type_name
 
 _OURS = """\
-{text}.search('words', k=5): best passages. {text}.grep(r'regex'): lines. {text}[a:b], \
+{text}.search('words', k=3): best passages. {text}.grep(r'regex'): lines. {text}[a:b], \
 {text}.lines(a, b), {text}.chunks(4000), {text}.documents
 ask('question', passage, returns=str): a model reads a passage and answers
 ask_each('question', passages, returns=str): the same for each of many; list of answers

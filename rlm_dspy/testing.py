@@ -57,7 +57,8 @@ class ScriptedEngine:
 
     Args:
         script: The replies in order, or a function of `Asked`. A reply is text, or an exception to
-            raise. Past its end the last reply is repeated.
+            raise. Past its end the last reply is repeated. A token counts as four characters, and
+            the request's `max_tokens` cuts a reply, as a provider would.
         seconds: How long each reply takes, seconds.
     """
 
@@ -79,10 +80,10 @@ class ScriptedEngine:
 
     def _begin(self, request: Request) -> Asked:
         system = request.system or ""
-        text = system if isinstance(system, str) else "".join(part.text for part in system)
+        parts = [system] if isinstance(system, str) else [getattr(p, "text", "") for p in system]
         turns = tuple((message.role, message.text or "") for message in request.messages)
         with self._lock:
-            asked = Asked(text, turns, len(self.asked))
+            asked = Asked("".join(parts), turns, len(self.asked))
             self.asked.append(asked)
             self._in_flight += 1
             self.most_in_flight = max(self.most_in_flight, self._in_flight)
@@ -94,17 +95,19 @@ class ScriptedEngine:
 
     def _reply(self, request: Request, asked: Asked) -> Response:
         if callable(self.script):
-            said = self.script(asked)
+            said: Any = self.script(asked)
         else:
             said = self.script[min(asked.number, len(self.script) - 1)]
         if isinstance(said, BaseException):
             raise said
-        prompt, reply = len(asked.text) // 4 + 1, len(said) // 4 + 1
+        most = request.config.max_tokens
+        cut = said if most is None else said[: most * 4 - 1]
+        prompt, reply = len(asked.text) // 4 + 1, len(cut) // 4 + 1
         return Response(
             id=None,
             model=request.model,
-            message=Message.assistant(said),
-            finish_reason="stop",
+            message=Message.assistant(cut),
+            finish_reason="stop" if cut == said else "length",
             usage=Usage(input_tokens=prompt, output_tokens=reply, total_tokens=prompt + reply),
         )
 

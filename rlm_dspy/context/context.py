@@ -213,9 +213,10 @@ class Context(View):
     def _hit(self, start: int, end: int, text: str, around: int) -> Hit:
         return Hit(self, start, end, text, around)
 
-    def _passage(self, start: int, end: int, score: float) -> Passage:
+    def _passage(self, start: int, end: int, score: float, query: str) -> Passage:
         text = Span(self, start, end).strip()
-        return Passage(self, text.start, text.end, score)
+        part = self._index().telling_part(text.start, text.end, query)
+        return Passage(self, text.start, text.end, score, part)
 
     def _document_at(self, char: int) -> Document:
         return self._documents[max(0, bisect_right(self._opens, char) - 1)]

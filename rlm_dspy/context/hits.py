@@ -47,14 +47,20 @@ class Hit(Span):
 
 
 class Passage(Span):
-    """A passage that `search` found, with its score: higher is better, for one query only."""
+    """A passage that `search` found, with its score: higher is better, for one query only.
 
-    __slots__ = ("_score",)
+    Its text is the whole passage; in a printed list only the part that says most is shown.
+    """
 
-    def __new__(cls, context: Home, start: int, end: int, score: float) -> Self:
-        """A piece of a context with its score."""
+    __slots__ = ("_part", "_score")
+
+    def __new__(
+        cls, context: Home, start: int, end: int, score: float, part: tuple[int, int]
+    ) -> Self:
+        """A piece of a context with its score, and the range of it that says most."""
         passage = super().__new__(cls, context, start, end)
         passage._score = score
+        passage._part = part
         return passage
 
     @property
@@ -62,5 +68,16 @@ class Passage(Span):
         """How well it fits the query."""
         return self._score
 
+    @property
+    def excerpt(self) -> Any:
+        """The part of it that says most about the query, a few sentences at most."""
+        return self._context._cut(*self._part).strip()
+
+    def __repr__(self) -> str:
+        excerpt = self.excerpt
+        before = "… " if excerpt.start > self._start else ""
+        after = " …" if excerpt.end < self._end else ""
+        return repr(f"{before}{excerpt}{after}")
+
     def __getnewargs__(self) -> tuple[Any, ...]:
-        return self._context, self._start, self._end, self._score
+        return self._context, self._start, self._end, self._score, self._part

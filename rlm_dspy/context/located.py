@@ -6,6 +6,7 @@ document (0 is the title line put before it), as `file:line` does. Code in the s
 this freely, so nothing here opens a file or hands out a generator, a module or an open buffer.
 """
 
+import re
 from collections.abc import Sequence
 from itertools import starmap
 from typing import Any, Protocol
@@ -31,7 +32,7 @@ class Home(Protocol):
     def _hit(self, start: int, end: int, text: str, around: int) -> Any:
         """The line between two offsets as a `Hit`."""
 
-    def _passage(self, start: int, end: int, score: float) -> Any:
+    def _passage(self, start: int, end: int, score: float, query: str) -> Any:
         """The piece between two offsets as a `Passage`."""
 
     def _document_at(self, char: int) -> Any:
@@ -96,10 +97,8 @@ class Located(Pieces):
         return self._line_at(max(self._start, self._end - 1))
 
     def _line_at(self, char: int) -> int:
-        begin, buffer = self.document.start, self._context._buffer
-        if char < begin:
-            return 0
-        return buffer.newlines_before(char) - buffer.newlines_before(begin) + 1
+        newlines_before = self._context._buffer.newlines_before
+        return newlines_before(char) - newlines_before(self.document.start) + 1
 
     def __rlm_text__(self) -> str:
         """The text as a plain `str`: what a facade or a tool is given."""
@@ -133,7 +132,7 @@ class Located(Pieces):
 
     def grep(
         self,
-        pattern: str,
+        pattern: "str | re.Pattern[str]",
         *,
         ignore_case: bool = False,
         max_hits: int | None = None,
@@ -170,7 +169,7 @@ class Located(Pieces):
         ranked = self._context._index().ranked(
             text, count=k, size=size, start=self._start, end=self._end
         )
-        return list(starmap(self._context._passage, ranked))
+        return [self._context._passage(*place, text) for place in ranked]
 
     def extract_after(
         self, marker: str, until: str | None = "\n", max_chars: int = 200

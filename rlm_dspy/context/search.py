@@ -24,6 +24,8 @@ from rlm_dspy.context.offsets import TextBuffer
 from rlm_dspy.context.words import forms, placed_words, words
 
 PASSAGE_CHARS = 1000
+# How much of a passage is shown where a list of them is printed.
+SNIPPET_CHARS = 240
 _UNIT_CHARS = 500
 # What is kept around the rarest words of the query in a passage, and how many words those are.
 _MARGIN_CHARS, _FRAMED_WORDS = 200, 3
@@ -119,6 +121,41 @@ class SearchIndex:
             else:
                 last += 1
         return one, last + 1
+
+    def telling_part(self, low: int, high: int, query: str) -> tuple[int, int]:
+        """The stretch of a passage that says most about a query's words: where it starts and ends.
+
+        It is at most `SNIPPET_CHARS` characters, cut at spaces, with the words in its middle.
+        """
+        if high - low <= SNIPPET_CHARS:
+            return low, high
+        text = self._buffer.text(low, high)
+        weight, base = self._rarities(query)
+        placed = [(at, base[word]) for at, word in placed_words(text) if word in base]
+        best, first, last = 0.0, 0, 0
+        for index, (start, _) in enumerate(placed):
+            # Each word once: what repeats a common word says no more for it.
+            stop = bisect_left(placed, start + SNIPPET_CHARS - 40, index, key=itemgetter(0))
+            within = placed[index:stop]
+            score = sum(weight[word] for word in {word for _, word in within})
+            if score > best:
+                best, first, last = score, start, within[-1][0]
+        begin = max(0, min((first + last - SNIPPET_CHARS) // 2 + 20, len(text) - SNIPPET_CHARS))
+        end = begin + SNIPPET_CHARS
+        if begin:
+            begin = text.find(" ", begin, first + 1) + 1 or begin
+        if end < len(text):
+            end = max(text.rfind(" ", last + 1, end), last + 1) if " " in text[last:end] else end
+        return low + begin, low + end
+
+    def _rarities(self, query: str) -> tuple[dict[str, float], dict[str, str]]:
+        """The words of a query with their rarity, and each of their forms with its word."""
+        weight, base = {}, {}
+        for word in set(words(query)):
+            number = sum(len(self._postings.get(form, ())) for form in forms(word))
+            weight[word] = log(1 + len(self._units) / number) if number else 0.0
+            base |= dict.fromkeys(forms(word), word)
+        return weight, base
 
     def _rarest_forms(self, query: str) -> set[str]:
         """The rarest words of a query that are anywhere in the text, in all their forms."""

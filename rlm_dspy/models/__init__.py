@@ -1,12 +1,7 @@
 """Models: names, the embedded engine, weights, prices. Nothing heavy loads before it is used."""
 
-import os
 from importlib import import_module
 from typing import Any
-
-# LiteLLM reads it while it is imported, and would otherwise fetch its price list from the network,
-# which without one stalls that import for 20 seconds.
-os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 
 _HOMES = {
     "resolve_lm": "names",
@@ -24,7 +19,6 @@ _HOMES = {
     "pull": "weights",
     "models_dir": "weights",
     "close_engines": "engine",
-    "router": "router",
 }
 __all__ = sorted(_HOMES)
 

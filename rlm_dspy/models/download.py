@@ -1,5 +1,6 @@
 """One file from the HuggingFace Hub into the models folder, whole and checked or not at all."""
 
+import hashlib
 import os
 import shutil
 from collections.abc import Callable
@@ -37,9 +38,8 @@ def fetch(
     """
     target = folder / Path(file).name
     folder.mkdir(parents=True, exist_ok=True)
-    part = Path(
-        mkdtemp(prefix=".pull-", dir=folder)
-    )  # in the same file system, so that the last step is a rename
+    # In the same file system, so that the last step is a rename.
+    part = Path(mkdtemp(prefix=".pull-", dir=folder))
     try:
         got = _download(repo, file, part, target, progress)
         _check(got, repo, digest)
@@ -55,12 +55,14 @@ def _download(
     os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", str(_ANSWER_SECONDS))
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
-        from huggingface_hub import hf_hub_download
+        from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
     except ImportError as error:
         raise ConfigurationError(
             "Fetching weights needs the extra `local`: pip install 'rlm-dspy-runtime[local]'."
         ) from error
     try:
+        # The download itself tries for half a minute to reach a network that is not there.
+        get_hf_file_metadata(hf_hub_url(repo, file), timeout=_ANSWER_SECONDS)
         return Path(
             hf_hub_download(
                 repo,
@@ -108,11 +110,15 @@ class _Nowhere:
 
 
 def _check(path: Path, repo: str, digest: str | None) -> None:
-    from rlm_dspy.models.weights import sha256
-
     if digest is not None and (got := sha256(path)) != digest:
         raise ConfigurationError(
             f"{path.name} of {repo} is not the file expected: its SHA-256 is {got}, not {digest}. "
             "Nothing was kept; try again, or report it.",
             sha256=got,
         )
+
+
+def sha256(path: Path) -> str:
+    """The file's SHA-256 in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,32 +8,15 @@ from rlm_dspy.models.router import router
 
 # Providers whose servers run on the user's own machine and take any key.
 KEYLESS = frozenset(
-    {
-        "local",
-        "ollama",
-        "ollama_chat",
-        "lm_studio",
-        "hosted_vllm",
-        "vllm",
-        "llamafile",
-        "docker_model_runner",
-    }
-    | {"xinference", "oobabooga", "petals", "triton", "lemonade"}
+    ("local", "ollama", "ollama_chat", "lm_studio", "hosted_vllm", "vllm", "llamafile", "lemonade")
+    + ("docker_model_runner", "xinference", "oobabooga", "petals", "triton")
 )
 # Providers that find credentials in other ways than variables (profiles, instance roles, tokens on
 # disk).
 OTHER_WAYS = frozenset(
-    {
-        "bedrock",
-        "bedrock_converse",
-        "sagemaker",
-        "sagemaker_chat",
-        "vertex_ai",
-        "vertex_ai_beta",
-        "azure",
-        "azure_ai",
-    }
-    | {"github_copilot", "chatgpt", "watsonx", "databricks", "snowflake", "oci", "sap", "gigachat"}
+    ("bedrock", "bedrock_converse", "sagemaker", "sagemaker_chat", "vertex_ai", "vertex_ai_beta")
+    + ("azure", "azure_ai", "github_copilot", "chatgpt", "watsonx", "databricks", "snowflake")
+    + ("oci", "sap", "gigachat")
 )
 
 
@@ -59,7 +42,10 @@ def _has_key(provider: str) -> bool:
 
 def is_private(url: str | None) -> bool:
     """Whether an address is of this machine or a private network, where no key is needed."""
-    host = urlsplit(url or "").hostname
+    try:
+        host = urlsplit(url or "").hostname
+    except ValueError:  # "[" without "]"
+        return False
     if host is None:
         return False
     try:

@@ -109,7 +109,7 @@ def metered(lm: BaseLM, role: str, gate: Gate) -> BaseLM:
     Returns:
         The twin.
     """
-    twin = object.__new__(_twin_class(type(lm)))
+    twin: Any = object.__new__(_twin_class(type(lm)))
     twin.__dict__ = lm.__dict__
     twin._rlm = (lm, role, gate)
     return twin

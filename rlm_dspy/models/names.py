@@ -69,8 +69,10 @@ def provider_of(name: str) -> str:
         ConfigurationError: The name has no provider that LiteLLM knows.
     """
     prefix, slash, rest = name.partition("/")
-    if slash and rest and prefix in _providers():
+    if name == "local" or (slash and rest and prefix in _providers()):
         return prefix  # not asked of get_llm_provider, which logs in to some providers
+    if slash and not rest:
+        raise ConfigurationError(f"{name!r} names a provider but no model.", model=name)
     try:
         return router().get_llm_provider(name)[1]
     except router().BadRequestError as error:
@@ -85,10 +87,8 @@ def _checked_object(value: Any) -> Any:
     import dspy
 
     if isinstance(value, dspy.BaseLM):
-        if str(value.model).startswith(
-            "local/"
-        ):  # made by dspy itself, as when a program is loaded
-            _declare_free(value.model)
+        if str(value.model).startswith("local/"):
+            _declare_free(value.model)  # dspy made it, as when it loads a program
         return value
     raise ConfigurationError(
         f"A model is a name such as {EXAMPLES}, or an LM object such as dspy.LM(…); this is a "

@@ -6,9 +6,12 @@ sends no telemetry and prints nothing.
 
 import logging
 import os
+import warnings
 from functools import cache
 from typing import Any
 
+# What pydantic says about LiteLLM's own types, some of which are built only by the first call.
+_READ_ONLY = r"Items? .* using the `ReadOnly` qualifier"
 _LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
 
 
@@ -19,6 +22,7 @@ def router() -> Any:
     Its import takes 3 to 6 seconds of CPU time, so nothing calls this before a model is really
     named.
     """
+    warnings.filterwarnings("ignore", _READ_ONLY, UserWarning)
     import litellm
 
     from rlm_dspy.models.local import PROVIDER, LocalProvider

@@ -9,7 +9,6 @@ Places, in order: the models folder (`RLM_MODELS_DIR`), the HuggingFace cache, t
 carries SmolLM2.
 """
 
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -240,9 +239,3 @@ def pull(name: str, progress: Progress | None = None) -> Path:
             model=name,
         )
     return fetch(repo, file, models_dir(), None, progress)
-
-
-def sha256(path: Path) -> str:
-    """The file's SHA-256 in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,6 +6,7 @@ on its output per call. A failed item of a batch is its own: an "[ERROR] …" st
 """
 
 import asyncio
+import contextlib
 import functools
 import itertools
 import time
@@ -133,19 +134,28 @@ class Operators:
     async def combine(self, question: str, parts: Sequence[Any], returns: Any = str) -> Any:
         """Answers a question from many parts: as a tree, where they do not fit one call.
 
+        A single part that is of the type already is the answer.
+
         Returns:
             One answer, of the type.
 
         Raises:
-            SubQueryError: The model failed, or its answer does not fit the type.
+            SubQueryError: There is no part, the model failed, or its answer does not fit the type.
         """
         texts = [as_text(part) for part in _listed(parts) if part is not None]
+        if not texts:
+            # A model that is asked about nothing makes an answer up.
+            raise SubQueryError("combine has no parts to answer from: nothing was found")
+        kind = as_type(returns)
+        if len(texts) == 1:
+            with contextlib.suppress(ValueError):
+                return coerce_text(texts[0], kind)  # there is nothing to combine
         groups = grouped(texts, COMBINE_CHARS)
         while len(groups) > 1:
             asked = (self._one("combine", str(question), numbered(g), str) for g in groups)
             texts = list(await asyncio.gather(*asked))
             groups = grouped(texts, COMBINE_CHARS)
-        return await self._one("combine", str(question), numbered(texts), as_type(returns))
+        return await self._one("combine", str(question), numbered(texts), kind)
 
     def _take(self, count: int) -> None:
         if self._limit is not None and self._asked + count > self._limit:

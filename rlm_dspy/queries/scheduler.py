@@ -48,6 +48,8 @@ class Scheduler:
         self.options = options
         self._slots = asyncio.Semaphore(account.budget.concurrency)
         self._sub_queries = 0
+        self._in_flight = 0
+        self._freed = asyncio.Event()
         self._adapter = ReplAdapter(wire_of if options.constrain == "auto" else _no_constraint)
 
     async def call(
@@ -88,12 +90,14 @@ class Scheduler:
     def _overrides(self, role: str, signature: Any) -> dict[str, Any]:
         adapter = dspy.settings.adapter or self._adapter
         overrides: dict[str, Any] = {}
+        salvaged = role in ("plan", SUB_QUERY)
+        if salvaged and isinstance(adapter, ChatAdapter) and adapter.use_json_adapter_fallback:
+            # A plain text is an answer, and a bare block of code a step: no second call in another
+            # format.
+            adapter = copy.copy(adapter)
+            adapter.use_json_adapter_fallback = False
         if role == SUB_QUERY:
             self._sub_queries += 1
-            if isinstance(adapter, ChatAdapter) and adapter.use_json_adapter_fallback:
-                # A plain-text answer is an answer: no second call in another format.
-                adapter = copy.copy(adapter)
-                adapter.use_json_adapter_fallback = False
             if dspy.settings.trace is main_thread_config.trace:
                 overrides["trace"] = None  # nobody reads the global list: 85 MB after 2,000 calls
             if self._sub_queries > self.options.inherit_history:
@@ -126,8 +130,8 @@ class Scheduler:
         raise AssertionError("a loop of at least one attempt returns or raises")
 
     async def _attempt(self, attempt: Attempt, perform: Perform) -> Reply:
-        more, tokens, dollars = self._worst_case(attempt)
-        reservation = self.account.reserve(attempt.role, tokens=tokens, dollars=dollars)
+        more, reservation = await self._reserve(attempt)
+        self._in_flight += 1
         left = self.account.seconds_left(attempt.role)
         clock = asyncio.timeout(None if left == float("inf") else max(left, 0))
         try:
@@ -144,8 +148,26 @@ class Scheduler:
                     left=0,
                 ) from error
             raise
+        finally:
+            self._in_flight -= 1
+            # Woken after this attempt was settled: nothing else runs before that.
+            self._freed.set()
+            self._freed = asyncio.Event()
         self._settle(attempt, reservation, reply)
         return reply
+
+    async def _reserve(self, attempt: Attempt) -> tuple[dict[str, Any], Reservation]:
+        """What to add to the request, and its reservation.
+
+        Waits while the worst case of attempts in flight, and not what was really used, stands in
+        the way of a whole reply: most of them use far less than they reserved.
+        """
+        while True:
+            more, tokens, dollars, whole = self._worst_case(attempt)
+            if whole or not self._in_flight or self.account.left("calls", attempt.role) < 1:
+                break
+            await self._freed.wait()
+        return more, self.account.reserve(attempt.role, tokens=tokens, dollars=dollars)
 
     def _settle(self, attempt: Attempt, reservation: Reservation, reply: Reply) -> None:
         if reply.cache_hit:
@@ -173,11 +195,13 @@ class Scheduler:
             )
         )
 
-    def _worst_case(self, attempt: Attempt) -> tuple[dict[str, Any], int, float]:
-        """What to add to the request, and the most tokens and dollars it can then use."""
+    def _worst_case(self, attempt: Attempt) -> tuple[dict[str, Any], int, float, bool]:
+        """What to add to the request, the most tokens and dollars it can then use, and whether the
+        reply may be as long as was wanted.
+        """
         budget = self.account.budget
         if budget.tokens is None and budget.dollars is None:
-            return {}, 0, 0.0
+            return {}, 0, 0.0, True
         prompt = count_tokens(attempt.lm.model, attempt.messages) or prompt_bound(attempt.messages)
         price = self._price(attempt)
         if budget.dollars is not None and price is None:
@@ -192,19 +216,19 @@ class Scheduler:
         if name not in getattr(attempt.lm, "kwargs", {}):
             name = "max_tokens"
         wanted = int(attempt.parameter(name, "max_tokens") or self.options.max_tokens)
-        reply = max(
-            min(wanted, self._affordable(attempt.role, prompt, price) // copies),
-            min(wanted, LEAST_REPLY.get(attempt.role, 1)),
-        )
+        affordable = self._affordable(attempt.role, prompt, price) // copies
+        reply = max(min(wanted, affordable), min(wanted, LEAST_REPLY.get(attempt.role, 1)))
         dollars = price.most(prompt, reply * copies) if price else 0.0
-        return {name: reply}, prompt + reply * copies, dollars
+        return {name: reply}, prompt + reply * copies, dollars, affordable >= wanted
 
     def _affordable(self, role: str, prompt: int, price: Price | None) -> int:
         """How long a reply the limits allow, in tokens."""
         most = self.account.left("tokens", role) - prompt
-        if price and price.completion and self.account.budget.dollars is not None:
-            left = self.account.left("dollars", role) - prompt * price.prompt
-            most = min(most, left / price.completion)
+        if price and self.account.budget.dollars is not None:
+            asked = price.most(prompt, 0)
+            each = price.most(prompt, 1) - asked
+            if each > 0:
+                most = min(most, (self.account.left("dollars", role) - asked) / each)
         return int(min(most, 1 << 40))
 
     def _price(self, attempt: Attempt) -> Price | None:

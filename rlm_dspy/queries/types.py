@@ -7,11 +7,23 @@ for interpreters whose tools take plain data only.
 import ast
 import functools
 import json
-from typing import Any, Literal, Union, get_origin
+from typing import Any, Literal, NotRequired, Optional, Union, get_origin
 
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from rlm_dspy.errors import SubQueryError
+from rlm_dspy.returns import is_type
+
+# Generics as values: a type checker takes `list[kind]` for a type expression.
+_LIST: Any = list
+_DICT: Any = dict
+_SET: Any = set
+_TUPLE: Any = tuple
+_LITERAL: Any = Literal
+_UNION: Any = Union
+_OPTIONAL: Any = Optional
+_NOT_REQUIRED: Any = NotRequired
+_TYPED_DICT: Any = TypedDict
 
 _SCALARS = {"string": str, "integer": int, "number": float, "boolean": bool, "null": type(None)}
 _NAMES = {"str": str, "int": int, "float": float, "bool": bool, "dict": dict, "list": list[Any]}
@@ -35,12 +47,20 @@ def as_type(returns: Any) -> Any:
         try:
             return _from_name(ast.parse(returns.strip(), mode="eval").body)
         except (SyntaxError, LookupError, ValueError, TypeError, RecursionError) as error:
-            raise SubQueryError(
-                f"returns={returns!r} is not a type: write str, int, float, bool, list[str], "
-                "Literal['a', 'b'] or a JSON schema.",
-                returns=returns,
-            ) from error
-    return str if returns is None else returns
+            raise _no_type(returns) from error
+    if returns is None:
+        return str
+    if not is_type(returns):
+        raise _no_type(returns)
+    return returns
+
+
+def _no_type(returns: Any) -> SubQueryError:
+    return SubQueryError(
+        f"returns={returns!r} is not a type: write str, int, float, bool, list[str], "
+        "Literal['a', 'b'] or a JSON schema.",
+        returns=returns,
+    )
 
 
 @functools.lru_cache(maxsize=256)
@@ -51,15 +71,15 @@ def _from_json(schema: str) -> Any:
 def from_schema(schema: dict[str, Any]) -> Any:
     """A JSON schema as a type; what it cannot express is any value."""
     if "enum" in schema:
-        return Literal[tuple(schema["enum"])]
+        return _LITERAL[tuple(schema["enum"])]
     if "const" in schema:
-        return Literal[schema["const"]]
+        return _LITERAL[schema["const"]]
     for key in ("anyOf", "oneOf"):
         if key in schema:
-            return Union[tuple(from_schema(member) for member in schema[key])]  # noqa: UP007
+            return _UNION[tuple(from_schema(member) for member in schema[key])]
     kind = schema.get("type")
     if isinstance(kind, list):
-        return Union[tuple(from_schema({**schema, "type": k}) for k in kind)]  # noqa: UP007
+        return _UNION[tuple(from_schema({**schema, "type": k}) for k in kind)]
     if kind in _SCALARS:
         return _SCALARS[kind]
     if kind == "array":
@@ -71,26 +91,26 @@ def from_schema(schema: dict[str, Any]) -> Any:
 
 def _array(schema: dict[str, Any]) -> Any:
     if members := schema.get("prefixItems"):
-        return tuple[tuple(from_schema(member) for member in members)]
+        return _TUPLE[tuple(from_schema(member) for member in members)]
     items = schema.get("items")
     member = from_schema(items) if isinstance(items, dict) else Any
     if schema.get("uniqueItems") and (member in _SCALARS.values() or get_origin(member) is Literal):
-        return set[member]
-    return list[member]
+        return _SET[member]
+    return _LIST[member]
 
 
 def _object(schema: dict[str, Any]) -> Any:
     properties = schema.get("properties")
     if not properties:
         extra = schema.get("additionalProperties")
-        return dict[str, from_schema(extra) if isinstance(extra, dict) else Any]
+        return _DICT[str, from_schema(extra) if isinstance(extra, dict) else Any]
     required = set(schema.get("required", properties))
     fields: dict[str, Any] = {}
     for name, member in properties.items():
         kind = from_schema(member)
-        fields[name] = kind if name in required else NotRequired[Union[kind, None]]  # noqa: UP007
+        fields[name] = kind if name in required else _NOT_REQUIRED[_OPTIONAL[kind]]
     # Plain data, as code in the REPL gets it, and any key: a model's fields could not be "_id".
-    return TypedDict(str(schema.get("title", "Answer")), fields)  # type: ignore[operator]
+    return _TYPED_DICT(str(schema.get("title", "Answer")), fields)
 
 
 def _from_name(node: ast.expr) -> Any:
@@ -104,11 +124,11 @@ def _from_name(node: ast.expr) -> Any:
         name = node.value.id
         members = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         if name == "Literal":
-            return Literal[tuple(ast.literal_eval(member) for member in members)]
+            return _LITERAL[tuple(ast.literal_eval(member) for member in members)]
         if name in ("list", "List"):
-            return list[_from_name(members[0])]
+            return _LIST[_from_name(members[0])]
         if name in ("dict", "Dict"):
-            return dict[_from_name(members[0]), _from_name(members[1])]
+            return _DICT[_from_name(members[0]), _from_name(members[1])]
         if name == "Optional":
             return _from_name(members[0]) | None
     raise KeyError(ast.dump(node))

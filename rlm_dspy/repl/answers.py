@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from rlm_dspy.dspy_errors import InterpreterError, PolicyViolation
+from rlm_dspy.repl.isolation import Report
 from rlm_dspy.repl.protocol import ProtocolError
 
 KINDS = ("ok", "submit", "error", "policy", "syntax")
@@ -51,6 +53,20 @@ def _text(message: dict[str, Any], key: str, limit: int) -> str:
     return value if len(value) <= limit else value[:limit]
 
 
+def read_layers(message: dict[str, Any]) -> Report:
+    """The report of the layers of isolation in a "ready" message.
+
+    Raises:
+        ProtocolError: It is another message, or no such report.
+    """
+    layers = message.get("layers")
+    if message["op"] != "ready" or type(layers) is not dict or not _is_named(layers):
+        raise ProtocolError("the worker does not say that it is ready")
+    if not all(type(value) in (bool, str) for value in layers.values()):
+        raise ProtocolError("a malformed report of the layers")
+    return layers
+
+
 def read_answer(message: dict[str, Any], max_output_chars: int) -> Answer:
     """The answer in a "done" message.
 
@@ -92,6 +108,16 @@ def read_partial(message: dict[str, Any], max_output_chars: int) -> str:
     if message["op"] != "partial":
         raise ProtocolError(f"{message['op'][:40]!r} in place of what was printed")
     return _text(message, "output", max_output_chars + _NOTE)
+
+
+def read_refusal(message: dict[str, Any]) -> InterpreterError | PolicyViolation:
+    """The error in a "refused" message: a step that was not begun.
+
+    Raises:
+        ProtocolError: It has no text.
+    """
+    text = _text(message, "message", _MAX_MESSAGE)
+    return PolicyViolation(text) if message.get("policy") is True else InterpreterError(text)
 
 
 def read_call(message: dict[str, Any]) -> ToolCall:

@@ -33,7 +33,7 @@ def outcome_of(call: ToolCall, tools: ToolTable) -> dict[str, Any]:
     if tool is None:
         return failed("NameError", f"there is no tool {call.name!r}")
     try:
-        return {"op": "result", "value": _settled(tool(*call.args, **call.kwargs))}
+        return {"op": "result", "value": settled(tool(*call.args, **call.kwargs))}
     except Exception as error:
         if getattr(type(error), "ends_step", False):
             raise
@@ -45,8 +45,8 @@ def failed(kind: str, text: str) -> dict[str, Any]:
     return {"op": "failed", "type": kind, "message": text[:_MAX_MESSAGE]}
 
 
-def _settled(value: Any) -> Any:
-    """The result of a tool that may be asynchronous."""
+def settled(value: Any) -> Any:
+    """The result of a tool that may be asynchronous: what an awaitable comes to, else itself."""
     if not inspect.isawaitable(value):
         return value
 

@@ -9,7 +9,7 @@ import builtins
 from collections.abc import Callable
 from typing import Any
 
-from rlm_dspy.repl import guards, names, output
+from rlm_dspy.repl import classes, guards, names, output, patterns, rules
 from rlm_dspy.repl.names import PolicyError, exact
 
 # Each is plain data, a container, or a function of its arguments alone. `object`, `super` and the
@@ -73,10 +73,16 @@ def delattr_(obj: Any, name: str, /) -> None:
     delattr(guards.write(obj, plain), plain)
 
 
-def print_(*values: Any, sep: str | None = " ", end: str | None = "\n", file: Any = None, flush: bool = False) -> None:
+def print_(
+    *values: Any,
+    sep: str | None = " ",
+    end: str | None = "\n",
+    file: Any = None,
+    flush: bool = False,
+) -> None:
     """`print`, into the step's output."""
     if file is not None and file is not output.STDOUT:
-        print(*values, sep=sep, end=end, file=file)  # noqa: T201 (an object of the user's)
+        print(*values, sep=sep, end=end, file=file)
         return
     gap = " " if sep is None else exact(sep)
     for index, value in enumerate(values):
@@ -101,25 +107,24 @@ def _exceptions() -> dict[str, Any]:
 
 def base_builtins() -> dict[str, Any]:
     """The built-ins that no session changes, by name."""
-    guarded: dict[str, Any] = {
-        "getattr": getattr_, "hasattr": hasattr_, "setattr": setattr_, "delattr": delattr_,
-        "type": guards.GuardedType, "exit": leave, "quit": leave,
-        "true": True, "false": False, "null": None, "__name__": "__main__",
-        "__debug__": True, "__build_class__": guards.build_class,
-    }  # fmt: skip
-    for name, function in guarded.items():
-        if name.endswith("attr"):
-            function.__name__ = function.__qualname__ = name
-    table = {name: getattr(builtins, name) for name in _PLAIN.split()}
+    table: dict[str, Any] = {name: getattr(builtins, name) for name in _PLAIN.split()}
     table |= {name: absent(message, name) for name, message in _ABSENT.items()}
+    guarded = {
+        "getattr": getattr_, "hasattr": hasattr_, "setattr": setattr_, "delattr": delattr_,
+        "type": classes.GuardedType, "exit": leave, "quit": leave,
+        "true": True, "false": False, "null": None, "__name__": "__main__",
+        "__debug__": True, "__build_class__": classes.build_class,
+    }  # fmt: skip
     machinery = {
         names.READ: guards.read, names.READ_SPECIAL: guards.read_special,
-        names.WRITE: guards.write, names.PATTERN: guards.ClassPattern, names.HOLD: guards.Hold,
-        names.TYPE: type, names.FREE_READ: guards.FREE_READ,
-        names.FREE_WRITE: guards.FREE_WRITE, names.FREE_PRIVATE: guards.FREE_PRIVATE,
+        names.WRITE: guards.write, names.PATTERN: patterns.ClassPattern, names.HOLD: patterns.Hold,
+        names.TYPE: type, names.FREE_READ: rules.FREE_READ,
+        names.FREE_WRITE: rules.FREE_WRITE, names.FREE_PRIVATE: rules.FREE_PRIVATE,
     }  # fmt: skip
     return table | _exceptions() | guarded | machinery
 
 
-print_.__name__ = print_.__qualname__ = "print"
-guards.WRITABLE_TYPES[BaseException] = None
+for _function in (getattr_, hasattr_, setattr_, delattr_, print_):
+    _function.__name__ = _function.__qualname__ = _function.__name__.rstrip("_")
+rules.WRITABLE_TYPES[BaseException] = None
+rules.OPEN_INSTANCES.add(output.Stream)

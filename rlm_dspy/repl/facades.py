@@ -5,6 +5,7 @@ file, starts a process or makes code from text. All are loaded when this module 
 import later on their own, so that a process that may open no file any more still has them.
 """
 
+import _strptime  # noqa: F401  # ty: ignore[import-not-found]  (`datetime.strptime` wants it)
 import array
 import base64
 import binascii
@@ -43,12 +44,11 @@ import uuid
 import zlib
 from typing import Any
 
-import _strptime  # noqa: F401  (loaded by `datetime.strptime` when it is first called)
-
-from rlm_dspy.repl import guards, output
+from rlm_dspy.repl import output, rules
 from rlm_dspy.repl.crafted import CRAFTED_FACADES
 from rlm_dspy.repl.formatting import Formatter
 from rlm_dspy.repl.loops import ASYNC_FACADES
+from rlm_dspy.repl.makers import CLASS_FACADES
 from rlm_dspy.repl.modules import Facade, exported, facade, import_from, listed
 from rlm_dspy.repl.names import RefusedImport
 from rlm_dspy.repl.texts import TEXT_FACADES, as_text
@@ -64,16 +64,18 @@ def _public(real: Any, without: str = "") -> dict[str, Any]:
     }
 
 
-_TIME = """time time_ns perf_counter perf_counter_ns monotonic monotonic_ns process_time thread_time
-    process_time_ns sleep strftime strptime gmtime localtime mktime ctime asctime struct_time timezone
-    altzone daylight tzname"""
+_TIME = """time time_ns perf_counter perf_counter_ns monotonic monotonic_ns process_time
+    process_time_ns thread_time sleep strftime strptime gmtime localtime mktime ctime asctime
+    struct_time timezone altzone daylight tzname"""
 # Without the contexts that every session shares: they can be written to.
 _DECIMAL_SHARED = "BasicContext DefaultContext ExtendedContext"
-_CALENDAR = """IllegalMonthError IllegalWeekdayError isleap leapdays weekday monthrange monthcalendar
-    month calendar timegm month_name month_abbr day_name day_abbr Calendar TextCalendar HTMLCalendar
-    weekheader firstweekday MONDAY TUESDAY WEDNESDAY THURSDAY FRIDAY SATURDAY SUNDAY"""
+_CALENDAR = """IllegalMonthError IllegalWeekdayError isleap leapdays weekday monthrange
+    monthcalendar month calendar timegm month_name month_abbr day_name day_abbr Calendar
+    TextCalendar HTMLCalendar weekheader firstweekday MONDAY TUESDAY WEDNESDAY THURSDAY FRIDAY
+    SATURDAY SUNDAY"""
 _UUID = "UUID uuid3 uuid4 uuid5 NAMESPACE_DNS NAMESPACE_URL NAMESPACE_OID NAMESPACE_X500 SafeUUID"
-_HASHES = "file_digest algorithms_available algorithms_guaranteed"
+_BISECT = "bisect bisect_left bisect_right insort insort_left insort_right"
+_FUTURE = ("annotations", "division", "generator_stop", "print_function")
 _SYS = """maxsize version version_info float_info int_info hash_info byteorder getsizeof maxunicode
     getrecursionlimit intern implementation"""
 
@@ -97,18 +99,28 @@ def _of_listed_names() -> dict[str, Facade]:
     every += (struct, secrets, fnmatch, graphlib)
     found = {real.__name__: facade(real.__name__, **exported(real)) for real in every}
     return found | {
-        "bisect": facade("bisect", **listed(bisect, "bisect bisect_left bisect_right insort insort_left insort_right")),
+        "bisect": facade("bisect", **listed(bisect, _BISECT)),
         "base64": facade("base64", **exported(base64, "encode decode")),
-        "hashlib": facade("hashlib", **exported(hashlib, _HASHES), algorithms_available=frozenset(hashlib.algorithms_available), algorithms_guaranteed=frozenset(hashlib.algorithms_guaranteed)),
+        "hashlib": _hashlib(),
         "hmac": facade("hmac", **listed(hmac, "new digest compare_digest")),
         "calendar": facade("calendar", **listed(calendar, _CALENDAR)),
         "uuid": facade("uuid", **listed(uuid, _UUID)),
         "shlex": facade("shlex", **listed(shlex, "split quote join")),
         "string": facade("string", **exported(string, "Formatter"), Formatter=Formatter),
-        "tomllib": facade("tomllib", loads=lambda text, **options: tomllib.loads(as_text(text), **options), TOMLDecodeError=tomllib.TOMLDecodeError),
+        "tomllib": facade("tomllib", loads=_toml, TOMLDecodeError=tomllib.TOMLDecodeError),
         "sys": facade("sys", **listed(sys, _SYS), stdout=output.STDOUT, stderr=output.STDOUT),
-        "__future__": facade("__future__", annotations=None, division=None, generator_stop=None, print_function=None),
-    }  # fmt: skip
+        "__future__": facade("__future__", **dict.fromkeys(_FUTURE)),
+    }
+
+
+def _hashlib() -> Facade:
+    shared = ("algorithms_available", "algorithms_guaranteed")
+    frozen = {name: frozenset(getattr(hashlib, name)) for name in shared}
+    return facade("hashlib", **exported(hashlib, f"file_digest {' '.join(shared)}"), **frozen)
+
+
+def _toml(text: Any, **options: Any) -> dict[str, Any]:
+    return tomllib.loads(as_text(text), **options)
 
 
 def _nested() -> dict[str, Facade]:
@@ -119,21 +131,40 @@ def _nested() -> dict[str, Facade]:
         "html.parser": parser,
         "urllib": facade("urllib", parse=parse),
         "urllib.parse": parse,
-        "collections.abc": CRAFTED_FACADES["collections"].abc,
+        "collections.abc": CLASS_FACADES["collections"].abc,
     }
 
 
 FACADES: dict[str, Facade] = {
-    **TEXT_FACADES, **CRAFTED_FACADES, **ASYNC_FACADES, **_written_in_c(), **_of_listed_names(), **_nested(),
-}  # fmt: skip
+    **TEXT_FACADES,
+    **CRAFTED_FACADES,
+    **CLASS_FACADES,
+    **ASYNC_FACADES,
+    **_written_in_c(),
+    **_of_listed_names(),
+    **_nested(),
+}
 _EMPTY = facade("")
 _FILES = "there are no files, processes or network here; the input is already in the variables"
 _THREADS = "there are no threads here; to ask many at once, use llm_query_batched(prompts)"
 _HINTS = (
-    dict.fromkeys("os pathlib shutil glob tempfile subprocess socket sqlite3 pickle".split(), _FILES)
-    | dict.fromkeys("requests urllib.request http openpyxl fileinput".split(), _FILES)
-    | dict.fromkeys("threading concurrent multiprocessing queue _thread".split(), _THREADS)
-    | dict.fromkeys("numpy pandas scipy".split(), "use statistics, math, csv and collections")
+    dict.fromkeys(
+        [
+            "os",
+            "pathlib",
+            "shutil",
+            "glob",
+            "tempfile",
+            "subprocess",
+            "socket",
+            "sqlite3",
+            "pickle",
+        ],
+        _FILES,
+    )
+    | dict.fromkeys(["requests", "urllib.request", "http", "openpyxl", "fileinput"], _FILES)
+    | dict.fromkeys(["threading", "concurrent", "multiprocessing", "queue", "_thread"], _THREADS)
+    | dict.fromkeys(["numpy", "pandas", "scipy"], "use statistics, math, csv and collections")
 )
 
 
@@ -151,24 +182,31 @@ def import_module(
         return _EMPTY
     found = FACADES.get(name) if not level else None
     if found is None:
-        raise RefusedImport(_refusal(name), name=name)
+        raise _not_there(name)
     if wanted:
         import_from(found, wanted)
         return found
     return FACADES[name.partition(".")[0]]
 
 
-def _refusal(name: str) -> str:
+def _not_there(name: str) -> ImportError:
+    """The error for a module that model code cannot have; one that Python lacks too is Python's."""
     top = name.partition(".")[0]
     hint = _HINTS.get(name) or _HINTS.get(top)
     available = ", ".join(sorted(module for module in FACADES if not module.startswith("_")))
-    return f"import {name} is not allowed{': ' + hint if hint else ''}; available modules are {available}"
+    advice = f"{hint + '; ' if hint else ''}available modules are {available}"
+    if top in sys.stdlib_module_names:
+        return RefusedImport(f"import {name} is not allowed: {advice}", name=name)
+    error = ModuleNotFoundError(f"No module named '{top}'", name=top)
+    error.add_note(advice)
+    return error
 
 
 def _preload() -> None:
     """Makes the library load now what it would load at first use."""
-    encodings = """ascii latin-1 utf-8 utf-8-sig utf-16 utf-16-le utf-16-be utf-32 utf-32-le utf-32-be
-        utf-7 cp1252 cp1250 cp1251 cp437 cp850 cp1254 cp1257 iso8859-2 iso8859-5 iso8859-9 iso8859-15
+    encodings = """ascii latin-1 utf-8 utf-8-sig utf-16 utf-16-le utf-16-be utf-32 utf-32-le
+        utf-32-be utf-7 cp1252 cp1250 cp1251 cp437 cp850 cp1254 cp1257 iso8859-2 iso8859-5 iso8859-9
+        iso8859-15
         koi8-r mac-roman gbk gb2312 gb18030 big5 shift-jis euc-jp euc-kr cp949 cp932 idna punycode
         unicode-escape raw-unicode-escape hex base64 rot13 charmap quopri"""
     for encoding in encodings.split():
@@ -179,6 +217,6 @@ def _preload() -> None:
 
 
 _preload()
-guards.WRITABLE_TYPES[decimal.Context] = None
-guards.WRITABLE_TYPES[textwrap.TextWrapper] = None
-guards.DENIED[calendar.TextCalendar] = frozenset({"prweek", "prmonth", "pryear"})
+rules.WRITABLE_TYPES[decimal.Context] = None
+rules.WRITABLE_TYPES[textwrap.TextWrapper] = None
+rules.DENIED[calendar.TextCalendar] = frozenset({"prweek", "prmonth", "pryear"})

@@ -59,6 +59,12 @@ def text_of(error: BaseException) -> str:
     return text
 
 
+def notes_of(error: BaseException) -> list[str]:
+    """The notes that were added to an exception."""
+    notes = getattr(error, "__notes__", None)
+    return [exact(note) for note in notes if isinstance(note, str)] if type(notes) is list else []
+
+
 def trace(
     traceback: TracebackType | None, sources: Sources, current: str
 ) -> tuple[int | None, list[str]]:

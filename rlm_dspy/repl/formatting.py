@@ -5,12 +5,12 @@ the same result, each attribute read through `guards.read_any`. The template's o
 is only that: `{0.__class__.__base__}` reads attributes that no compiler pass sees.
 """
 
-import _string
+import _string  # ty: ignore[import-not-found]
 from collections.abc import Iterator, Mapping, Sequence
 from string import Formatter as _LibraryFormatter
 from typing import Any
 
-from rlm_dspy.repl import guards
+from rlm_dspy.repl import guards, rules
 from rlm_dspy.repl.names import exact
 
 
@@ -34,7 +34,7 @@ class Formatter:
 
     format = _LibraryFormatter.format
     vformat = _LibraryFormatter.vformat
-    _vformat = _LibraryFormatter._vformat  # ty: ignore[unresolved-attribute]
+    _vformat = _LibraryFormatter._vformat
     get_value = _LibraryFormatter.get_value
     check_unused_args = _LibraryFormatter.check_unused_args
     format_field = _LibraryFormatter.format_field
@@ -73,4 +73,4 @@ def safe_format_map(template: str, mapping: Mapping[str, Any], /) -> str:
 
 
 guards.FORMAT_METHODS.update(format=safe_format, format_map=safe_format_map)
-guards.OPEN_CLASSES.add(Formatter)
+rules.OPEN_CLASSES.add(Formatter)

@@ -4,18 +4,34 @@ Plugs into `rlm_dspy.RLM`, `dspy.RLM`, `dspy.ProgramOfThought` and `dspy.CodeAct
 `interpreter_factory=RestrictedInterpreter`.
 """
 
+import functools
 import weakref
 from collections.abc import Callable
 from typing import Any, Literal
 
 from dspy.primitives.code_interpreter import FinalOutput
+from dspy.utils.callback import BaseCallback, with_callbacks
 
 from rlm_dspy.dspy_errors import CodeFailed, InterpreterError, PolicyViolation
 from rlm_dspy.errors import ConfigurationError
 from rlm_dspy.repl.answers import Answer
+from rlm_dspy.repl.calls import settled
 from rlm_dspy.repl.host import Session, Settings
 from rlm_dspy.repl.isolation import LAYERS, Report
 from rlm_dspy.repl.launch import Default, Launcher
+
+
+class Submitted(FinalOutput):
+    """dspy's `FinalOutput`, which also knows what its step printed.
+
+    Args:
+        output: The submitted fields, by name.
+        printed: What the step printed before SUBMIT, cut.
+    """
+
+    def __init__(self, output: Any, printed: str = ""):
+        super().__init__(output)
+        self.printed = printed
 
 
 class RestrictedInterpreter:
@@ -36,6 +52,7 @@ class RestrictedInterpreter:
             `isolation_report`.
         snapshots: Keep a frozen copy of the worker to roll back to. Without, or where the platform
             cannot, a lost step costs the names that code had defined.
+        callbacks: dspy callbacks of this interpreter alone.
 
     Attributes:
         tools: May be changed; read at each `execute`.
@@ -66,12 +83,14 @@ class RestrictedInterpreter:
         max_output_chars: int = 10_000,
         isolation: Literal["auto", "require"] = "auto",
         snapshots: bool = True,
+        callbacks: list[BaseCallback] | None = None,
         _layers: tuple[str, ...] = LAYERS,
         _launcher: Launcher | None = None,
     ):
         _check_arguments(step_seconds, memory_mb, max_output_chars, isolation)
         self.tools: dict[str, Callable[..., Any]] = dict(tools or {})
         self.output_fields = output_fields
+        self.callbacks = list(callbacks or [])
         settings = Settings(
             step_seconds, memory_mb, max_output_chars, isolation == "require", snapshots, _layers
         )
@@ -84,10 +103,12 @@ class RestrictedInterpreter:
 
     @property
     def isolation_report(self) -> Report:
-        """For each layer of isolation True, or why it is missing; starts the session."""
-        self.start()
+        """For each layer of isolation True, or why it is missing; starts the session at need."""
+        if not self._session.report:
+            self.start()
         return dict(self._session.report)
 
+    @with_callbacks
     def start(self) -> None:
         """Start the worker; more than once is fine.
 
@@ -96,6 +117,7 @@ class RestrictedInterpreter:
         """
         self._session.start()
 
+    @with_callbacks
     def execute(
         self, code: str, variables: dict[str, Any] | None = None
     ) -> FinalOutput | str | None:
@@ -107,8 +129,8 @@ class RestrictedInterpreter:
                 nothing.
 
         Returns:
-            FinalOutput with a dict of fields where the code called SUBMIT, else what it printed, or
-            None where it printed nothing.
+            `Submitted` (a FinalOutput) with a dict of fields where the code called SUBMIT, else
+            what it printed, or None where it printed nothing.
 
         Raises:
             PolicyViolation: The policy refuses the code.
@@ -118,12 +140,21 @@ class RestrictedInterpreter:
         """
         if not isinstance(code, str):
             raise InterpreterError(f"code must be a str, not {type(code).__name__}")
-        answer = self._session.run(code, variables or {}, dict(self.tools), self.output_fields)
+        tools = {name: functools.partial(self._call, name) for name in self.tools}
+        answer = self._session.run(code, variables or {}, tools, self.output_fields)
         if answer.kind == "submit":
-            return FinalOutput(answer.submitted)
+            return Submitted(answer.submitted, answer.output)
         if answer.kind == "ok":
             return "\n".join(filter(None, [answer.output, answer.message])) or None
         raise _error_of(answer)
+
+    def _call(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        return self.invoke_tool(name, list(args), kwargs)
+
+    @with_callbacks
+    def invoke_tool(self, tool_name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """Call one of the tools, as model code does; asynchronous ones are waited for."""
+        return settled(self.tools[tool_name](*args, **kwargs))
 
     def __call__(
         self, code: str, variables: dict[str, Any] | None = None
@@ -144,9 +175,11 @@ class RestrictedInterpreter:
         twin = object.__new__(type(self))
         twin.tools = dict(self.tools)
         twin.output_fields = self.output_fields
+        twin.callbacks = list(self.callbacks)
         twin._adopt(self._session.branch())
         return twin
 
+    @with_callbacks
     def shutdown(self) -> None:
         """End the session and its processes; more than once is fine."""
         self._finalizer()

@@ -12,7 +12,8 @@ silently. Order matters: what needs rights or files comes first, the filters las
     gains rights not_dumpable    no core, no ptrace, no /proc access by the same user parent_death
     killed when the process that started it dies landlock        no file system seccomp         no
     system calls but those that computing needs (a filter for each kind of thread)
- Does not promise anything against the kernel's own bugs, side channels, or on platforms whose
+
+Does not promise anything against the kernel's own bugs, side channels, or on platforms whose
 layers are reported missing. macOS has `environment`, `descriptors`, `session` and parts of
 `limits` alone.
 """
@@ -235,7 +236,7 @@ def _set_limits(limits: Limits) -> None:
     if "VmData" in status:
         # Private writable memory: shared maps of contexts do not count, and the limit is final.
         _limit(resource.RLIMIT_DATA, _kilobytes(status["VmData"]) + extra)
-        # All of the address space: the host raises it by the size of each map it hands over.
+        # All of the address space; the control thread raises it by the size of each shared map.
         resource.setrlimit(resource.RLIMIT_AS, (_kilobytes(status["VmSize"]) + extra, never))
     _limit(resource.RLIMIT_CPU, limits.cpu_seconds)
     _limit(resource.RLIMIT_FSIZE, 0)
@@ -256,6 +257,19 @@ def _limit(which: int, value: int) -> None:
     _, hard = resource.getrlimit(which)
     value = value if hard == resource.RLIM_INFINITY else min(value, hard)
     resource.setrlimit(which, (value, value))
+
+
+def add_address_space(size: int) -> None:
+    """Raise the limit of the address space by so many bytes; needs the control thread's filter.
+
+    Raises:
+        OSError: The kernel refuses.
+    """
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    if soft != resource.RLIM_INFINITY:
+        resource.setrlimit(resource.RLIMIT_AS, (soft + size, hard))
 
 
 def allow_processes(*, allowed: bool) -> None:

@@ -1,5 +1,6 @@
 """Landlock by raw system calls: no path can be opened, made, removed or executed any more.
- Descriptors that are open stay usable. From ABI 4 TCP is closed too, from ABI 6 abstract sockets
+
+Descriptors that are open stay usable. From ABI 4 TCP is closed too, from ABI 6 abstract sockets
 and signals to processes outside. Needs no_new_privs; binds the calling thread and what it starts,
 so it is called before any other thread exists. Numbers: the kernel's
 include/uapi/linux/landlock.h.

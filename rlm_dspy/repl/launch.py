@@ -1,19 +1,16 @@
 """Starting workers: from the fork server where the platform has what it needs, by exec elsewhere.
- One fork server a host process (two, where some sessions go without own namespaces), started at
-the first need by exec of the same interpreter with an empty environment, and again if it is gone.
-A worker's pid is what the kernel attests on its connection (SCM_CREDENTIALS), never what the
-worker says, and it is killed through a pidfd, so a recycled pid is never hit. After os.fork the
-child forgets the server and starts its own.
+
+One fork server a host process (two, where some sessions go without own namespaces), started at the
+first need by exec of the same interpreter with an empty environment, and again if it is gone.
+After os.fork the child forgets the server and starts its own.
 """
 
 import atexit
 import contextlib
+import functools
 import json
 import os
-import select
-import signal
 import socket
-import struct
 import subprocess
 import sys
 import tempfile
@@ -23,7 +20,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rlm_dspy.dspy_errors import InterpreterError
-from rlm_dspy.repl.protocol import FROM_WORKER, NUDGE, TO_WORKER, Channel
+from rlm_dspy.repl.processes import ChildHandle, Handle, identify
+from rlm_dspy.repl.protocol import FROM_WORKER, TO_WORKER, Channel
 
 # Seconds until a worker must be there: a cold start imports everything first, on a busy machine
 # slowly.
@@ -34,27 +32,6 @@ _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from rlm_dspy.repl import server; server.{call}"
 )
-_CREDENTIALS = struct.Struct("3i")
-
-
-class Handle(Protocol):
-    """A process that can be killed."""
-
-    def kill(self) -> None:
-        """End it now; more than once is fine."""
-        ...
-
-    def kill_group(self) -> None:
-        """End it and every process it started, frozen copies included."""
-        ...
-
-    def nudge(self) -> None:
-        """Ask it to send what its code has printed so far."""
-        ...
-
-    def forget(self) -> None:
-        """In a forked child: let go of what is the parent's, without harm."""
-        ...
 
 
 class Launcher(Protocol):
@@ -69,49 +46,6 @@ class Launcher(Protocol):
     def identify(self, channel: Channel, deadline: float) -> Handle:
         """The process that wrote the next frame of this connection."""
         ...
-
-
-class PidHandle:
-    """A process by pidfd, which never means another process.
-
-    Args:
-        pid: Its pid, while it lives.
-    """
-
-    def __init__(self, pid: int):
-        self.pid = pid
-        self._number = os.pidfd_open(pid)
-
-    def kill(self) -> None:
-        """End it now and let go of it."""
-        number, self._number = self._number, -1
-        if number >= 0:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                signal.pidfd_send_signal(number, signal.SIGKILL)
-            os.close(number)
-
-    def kill_group(self) -> None:
-        """End it and every process it started: none can leave the group, filtered as they are."""
-        alive = select.poll()
-        alive.register(self._number, select.POLLIN)
-        # While this process lives, its group's number cannot mean another group.
-        if self._number >= 0 and not alive.poll(0):
-            with contextlib.suppress(OSError):
-                group = os.getpgid(self.pid)
-                if group not in (os.getpgrp(), 0, 1):
-                    os.killpg(group, signal.SIGKILL)
-        self.kill()
-
-    def nudge(self) -> None:
-        """Ask it to send what its code has printed so far."""
-        with contextlib.suppress(OSError):
-            signal.pidfd_send_signal(self._number, NUDGE)
-
-    def forget(self) -> None:
-        """Let go of it without harm."""
-        number, self._number = self._number, -1
-        if number >= 0:
-            os.close(number)
 
 
 def host_channel(sock: socket.socket) -> Channel:
@@ -201,66 +135,6 @@ class ForkServer:
         self.process.returncode = 0  # the child has no such child; keeps Popen from complaining
 
 
-def identify(channel: Channel, deadline: float) -> PidHandle:
-    """The process that wrote the next unread frame of a connection.
-
-    Raises:
-        EOFError: The connection is closed.
-        TimeoutError: Nothing came until the deadline.
-        InterpreterError: The kernel attests no such process.
-    """
-    wait = select.poll()
-    wait.register(channel.sock, select.POLLIN)
-    if not wait.poll(max(0.0, deadline - time.monotonic()) * 1000):
-        raise TimeoutError("the worker does not start")
-    room = socket.CMSG_SPACE(_CREDENTIALS.size)
-    channel.sock.settimeout(max(0.001, deadline - time.monotonic()))
-    data, extra, _, _ = channel.sock.recvmsg(1, room, socket.MSG_PEEK)
-    if not data:
-        raise EOFError("the worker closed the connection")
-    for level, kind, raw in extra:
-        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
-            pid, _, _ = _CREDENTIALS.unpack(raw[: _CREDENTIALS.size])
-            if pid > 1 and pid != os.getpid():
-                try:
-                    return PidHandle(pid)
-                except ProcessLookupError:
-                    raise EOFError("the worker is gone") from None
-    raise InterpreterError("the kernel names no process for the worker's connection")
-
-
-class ChildHandle:
-    """A worker that is this process's own child.
-
-    Args:
-        process: The child.
-    """
-
-    def __init__(self, process: subprocess.Popen[bytes]):
-        self.process = process
-        self.pid = process.pid
-
-    def kill(self) -> None:
-        """End it now and reap it."""
-        self.process.kill()
-        self.process.wait()
-
-    def kill_group(self) -> None:
-        """End it and every process it started; it leads a session of its own."""
-        if self.process.poll() is None:
-            with contextlib.suppress(OSError):
-                os.killpg(self.pid, signal.SIGKILL)
-        self.kill()
-
-    def nudge(self) -> None:
-        """Ask it to send what its code has printed so far."""
-        self.process.send_signal(NUDGE)
-
-    def forget(self) -> None:
-        """In a forked child: let go of what is the parent's."""
-        self.process.returncode = 0
-
-
 class Executor:
     """One exec a worker: slower to start, no snapshots; for platforms without the fork server."""
 
@@ -281,6 +155,8 @@ class Executor:
 
 
 def _execute(call: str, theirs: socket.socket, errors: Any) -> subprocess.Popen[bytes]:
+    if os.name != "posix":
+        raise InterpreterError("the REPL's worker needs a POSIX system: Linux, macOS or WSL")
     if not sys.executable:
         raise InterpreterError("sys.executable is empty: no interpreter to start the REPL with")
     root = str(Path(__file__).resolve().parents[2])
@@ -333,25 +209,32 @@ class Default:
         return identify(channel, deadline)
 
 
+@functools.cache
 def can_fork() -> bool:
-    """Whether the fork server works on this platform: Linux, with pidfds and credentials on
-    sockets.
-    """
-    return (
-        sys.platform.startswith("linux")
-        and hasattr(os, "pidfd_open")
-        and hasattr(socket, "SO_PASSCRED")
-    )
+    """Whether the fork server works here: Linux, with pidfds and credentials on sockets."""
+    if not sys.platform.startswith("linux") or not hasattr(os, "pidfd_open"):
+        return False
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError:  # an old kernel, or a container that forbids it
+        return False
+    return hasattr(socket, "SO_PASSCRED")
 
 
 _servers: dict[tuple[str, ...], ForkServer] = {}
 _servers_lock = threading.Lock()
+_exiting = threading.Event()
 
 
 def _server(layers: tuple[str, ...]) -> ForkServer:
+    if _exiting.is_set():
+        raise InterpreterError("this process is exiting: no REPL can be started any more")
     with _servers_lock:
         server = _servers.get(layers)
-        if server is None or not server.alive():
+        if server is not None and not server.alive():
+            server.close()
+            server = None
+        if server is None:
             server = _servers[layers] = ForkServer(layers)
         return server
 
@@ -380,6 +263,11 @@ def _forget_servers() -> None:
     _servers.clear()
 
 
-atexit.register(stop_servers)
+def _exit() -> None:
+    _exiting.set()
+    stop_servers()
+
+
+atexit.register(_exit)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_servers)

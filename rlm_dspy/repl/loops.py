@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from rlm_dspy.repl import guards
+from rlm_dspy.repl import classes, rules
 from rlm_dspy.repl.modules import Facade, facade, listed
 
 
@@ -40,6 +40,10 @@ class _Loop(asyncio.base_events.BaseEventLoop):
     def _write_to_self(self) -> None:
         """Nobody else could wake it."""
 
+    def __del__(self, *unused: Any) -> None:
+        """Closes a loop that model code left open, without a word."""
+        self.close()
+
 
 def run(main: Any, *, debug: bool | None = None) -> Any:
     """`asyncio.run`."""
@@ -60,6 +64,10 @@ class LoopFace:
     def create_task(self, coroutine: Any, *, name: str | None = None) -> Any:
         """Starts a coroutine as a task."""
         return _running(self._loop).create_task(coroutine, name=name)
+
+    def create_future(self) -> Any:
+        """Makes a future of this loop."""
+        return _running(self._loop).create_future()
 
     def run_in_executor(self, executor: None, function: Callable[..., Any], *args: Any) -> Any:
         """Calls a function at once; there are no threads."""
@@ -113,13 +121,16 @@ async def _to_thread(function: Callable[..., Any], /, *args: Any, **kwargs: Any)
 
 def _facade() -> Facade:
     words = """gather sleep create_task wait_for wait as_completed shield ensure_future current_task
-        all_tasks iscoroutine iscoroutinefunction isfuture Future Task TaskGroup timeout timeout_at
-        Timeout Lock Event Condition Semaphore BoundedSemaphore Barrier Queue PriorityQueue LifoQueue
-        QueueFull QueueEmpty CancelledError InvalidStateError TimeoutError BrokenBarrierError
-        FIRST_COMPLETED FIRST_EXCEPTION ALL_COMPLETED"""
+        all_tasks iscoroutine iscoroutinefunction isfuture TaskGroup timeout timeout_at
+        Timeout Lock Event Condition Semaphore BoundedSemaphore Barrier Queue PriorityQueue
+        LifoQueue QueueFull QueueEmpty CancelledError InvalidStateError TimeoutError
+        BrokenBarrierError FIRST_COMPLETED FIRST_EXCEPTION ALL_COMPLETED"""
     return facade(
         "asyncio",
         **listed(asyncio, words),
+        # For `isinstance`: their methods lead to the loop and to frames (`Task.get_stack`).
+        Task=classes.hide(asyncio.Task),
+        Future=classes.hide(asyncio.Future),
         run=run,
         to_thread=_to_thread,
         get_event_loop=_get_event_loop,
@@ -131,4 +142,5 @@ def _facade() -> Facade:
 
 ASYNC_FACADES = {"asyncio": _facade()}
 _LEADS_OUT = frozenset({"get_loop", "get_stack", "print_stack", "get_coro", "get_context"})
-guards.DENIED[asyncio.Future] = guards.DENIED[asyncio.Task] = _LEADS_OUT
+rules.OPEN_INSTANCES.add(LoopFace)
+rules.DENIED[asyncio.Future] = rules.DENIED[asyncio.Task] = _LEADS_OUT

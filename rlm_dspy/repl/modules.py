@@ -1,40 +1,36 @@
 """What a module is to model code: an object with listed names and nothing else."""
 
+import sys
 from typing import Any
 
-from rlm_dspy.repl import guards
+from rlm_dspy.repl import classes, rules
 from rlm_dspy.repl.names import RefusedImport
 
 
 class Facade:
     """A module of model code.
 
-    It has no `__name__` of its own (`facade_names` gives it to the guards): with one, the
+    It has no `__name__` of its own (`rules.ANSWERS` gives it to model code): with one, the
     interpreter's `from json import decoder` would fall back to the real `sys.modules`. It is made
     by `facade()`, not by `__init__`, so that no call can make it anew.
     """
 
-    facade_names = {  # noqa: RUF012
-        "__name__": lambda self: self.__dict__[" name"],
-        "__doc__": lambda self: f"The module {self.__dict__[' name']}, as far as it is safe.",
-    }
-
     def __getattr__(self, name: str) -> Any:
         own = object.__getattribute__(self, "__dict__")
-        message = f"module '{own[' name']}' has no attribute '{name}' here"
+        message = f"module '{own['_ name']}' has no attribute '{name}' here"
         raise AttributeError(message, name=name, obj=None)
 
     def __dir__(self) -> list[str]:
         return sorted(name for name in self.__dict__ if name.isidentifier())
 
     def __repr__(self) -> str:
-        return f"<module '{self.__dict__[' name']}'>"
+        return f"<module '{self.__dict__['_ name']}'>"
 
 
 def facade(name: str, /, **attributes: Any) -> Facade:
     """A module of this name with these attributes."""
     made = object.__new__(Facade)
-    made.__dict__.update({" name": name, **attributes})
+    made.__dict__.update({"_ name": name, **attributes})
     return made
 
 
@@ -53,12 +49,19 @@ def import_from(module: Facade, names: tuple[str, ...]) -> None:
     """Checks that a module has the names of a `from … import`.
 
     Raises:
-        RefusedImport: It lacks one of them.
+        RefusedImport: It lacks one of them, which the real module has.
+        ImportError: The real module lacks it as well.
     """
     for name in names:
         if name != "*" and name not in module.__dict__:
-            own = module.__dict__[" name"]
-            raise RefusedImport(f"cannot import name '{name}' from '{own}': it is not available")
+            own = module.__dict__["_ name"]
+            message = f"cannot import name '{name}' from '{own}'"
+            if hasattr(sys.modules.get(own), name):
+                raise RefusedImport(f"{message}: it is not available here")
+            raise ImportError(message, name=own)
 
 
-guards.show_as(Facade, "module")
+classes.show_as(Facade, "module")
+rules.ANSWERS[Facade, "__name__"] = lambda module: module.__dict__["_ name"]
+rules.ANSWERS[Facade, "__doc__"] = lambda module: f"{module!r}, as far as it is safe."
+rules.OPEN_INSTANCES.add(Facade)

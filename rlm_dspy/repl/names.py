@@ -15,7 +15,7 @@ class PolicyError(Exception):
 
 
 class RefusedAttribute(PolicyError, AttributeError):
-    """An attribute that may not be read or written; an AttributeError, so that `hasattr` says no."""
+    """An attribute that may not be read or set; an AttributeError, so that `hasattr` says no."""
 
 
 class RefusedImport(PolicyError, ModuleNotFoundError):
@@ -105,7 +105,9 @@ NATIVE = frozenset(
     for kind in (str, bytes, list, dict, set, frozenset, tuple, int, float, re.Match)
     for name in dir(kind)
     if not name.startswith("_")
-) - FORMATTERS - {"string", "re"} | frozenset({"findall", "finditer", "search", "match", "fullmatch"})
+) - FORMATTERS - {"string", "re"} | frozenset(
+    {"findall", "finditer", "search", "match", "fullmatch"}
+)
 
 
 def exact(text: object) -> str:
@@ -114,7 +116,7 @@ def exact(text: object) -> str:
     Raises:
         TypeError: `text` is not a string.
     """
-    return text if type(text) is str else str.__str__(text)  # ty: ignore[invalid-argument-type]
+    return text if type(text) is str else str.__str__(text)
 
 
 def is_reserved(name: str) -> bool:

@@ -16,7 +16,7 @@ from rlm_dspy.repl.names import PolicyError
 from rlm_dspy.repl.shows import shown_variables
 
 
-class ToolFailed(Exception):  # noqa: N818 (the host's word for it)
+class ToolFailed(Exception):
     """What `call_tool` raises when a tool failed.
 
     Args:
@@ -163,7 +163,7 @@ class Namespace:
         except BaseException as error:  # noqa: BLE001 (the boundary: model code raises anything)
             result = self._failed(error, filename)
         if self._submitted is not None:
-            result = StepResult("submit", submitted=self._submitted)
+            result, self._submitted = StepResult("submit", submitted=self._submitted), None
         output.begin(capture)
         result.output = capture.text()
         result.message = "\n".join(filter(None, [output.escaped(result.message), *self._restore()]))
@@ -171,7 +171,7 @@ class Namespace:
 
     def _execute(self, code: str, filename: str) -> StepResult:
         compiled = policy.compile_step(code, filename, self.protected)
-        exec(compiled, self._variables)  # noqa: S102 (what the policy compiled is what is run here)
+        exec(compiled, self._variables)
         return StepResult("ok")
 
     def _restore(self) -> list[str]:
@@ -251,7 +251,7 @@ class Namespace:
         line, lines = faults.trace(error.__traceback__, self._sources, filename)
         text = faults.text_of(error)
         head = f"{kind}: {text}" if text else kind
-        message = "\n".join([head, *lines])
+        message = "\n".join([head, *faults.notes_of(error), *lines])
         return StepResult("policy" if refused else "error", "", None, kind, message, line)
 
     def _is_running(self, error: BaseException) -> bool:
@@ -273,7 +273,7 @@ def _checked(name: str) -> str:
     return name
 
 
-def _named(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+def _named(function: Any, name: str) -> Callable[..., Any]:
     function.__name__ = function.__qualname__ = name
     return function
 

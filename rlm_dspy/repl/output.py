@@ -23,7 +23,9 @@ def _escape(match: re.Match[str]) -> str:
     code = ord(match.group())
     if code == 13:
         return "\\r"
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
+    return (
+        f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}" if code < 65536 else f"\\U{code:08x}"
+    )
 
 
 def escaped(text: str) -> str:

@@ -1,5 +1,6 @@
 """What leaves the REPL as plain data: near-plain values made plain, others refused with advice.
- Used by the worker for the arguments of tools and for submitted values. Subclasses and views of
+
+Used by the worker for the arguments of tools and for submitted values. Subclasses and views of
 the plain containers become them; dates become ISO text; types become JSON schemas; a `Context` or
 `Span` becomes its text. All of it runs in the worker, so a value that lies harms nobody but
 itself.

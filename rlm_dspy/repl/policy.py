@@ -13,14 +13,17 @@ has a method that leads out (`guards`, `facades`).
 import ast
 import warnings
 from types import CodeType
+from typing import Any
 
 from RestrictedPython.transformer import RestrictingNodeTransformer
 
 from rlm_dspy.repl import names
 from rlm_dspy.repl.names import PolicyError
+from rlm_dspy.repl.nodes import At
 
 _SKIPPED = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
-_LOAD = ast.Load()
+# `__class__` inside a method is the class that the user is defining.
+_READABLE_VARIABLES = ("__name__", "__debug__", "__class__")
 _NEWER_SYNTAX = "is not available in this REPL: write it as in Python 3.11"
 
 
@@ -35,52 +38,6 @@ class Refused(PolicyError):
     def __init__(self, message: str, line: int | None = None):
         super().__init__(message)
         self.line = line
-
-
-class _At:
-    """Makes new nodes that stand where an old one stood (filling places in later costs more)."""
-
-    __slots__ = ("_place",)
-
-    def __init__(self, node: ast.AST):
-        self._place = {name: getattr(node, name) for name in node._attributes}
-
-    def name(self, name: str) -> ast.Name:
-        return ast.Name(name, _LOAD, **self._place)
-
-    def constant(self, value: object) -> ast.Constant:
-        return ast.Constant(value, **self._place)
-
-    def call(self, guard: str, *args: ast.expr) -> ast.Call:
-        return ast.Call(self.name(guard), list(args), [], **self._place)
-
-    def attribute(self, value: ast.expr, name: str) -> ast.Attribute:
-        return ast.Attribute(value, name, _LOAD, **self._place)
-
-    def statement(self, value: ast.expr) -> ast.Expr:
-        return ast.Expr(value, **self._place)
-
-    def unless_free(
-        self, owner: ast.expr, free: str, native: ast.expr, guarded: ast.expr
-    ) -> ast.expr:
-        """`native if type(owner) in free else guarded`, three times as fast for a variable.
-
-        Only a variable may be named twice: reading it again gives the same object.
-        """
-        if not free or not isinstance(owner, ast.Name):
-            return guarded
-        kind = self.call(names.TYPE, owner)
-        test = ast.Compare(kind, [ast.In()], [self.name(free)], **self._place)
-        return ast.IfExp(test, native, guarded, **self._place)
-
-    def lookup(self, body: ast.expr) -> ast.Lambda:
-        arguments = ast.arguments(
-            posonlyargs=[], args=[], kwonlyargs=[], kw_defaults=[], defaults=[]
-        )
-        return ast.Lambda(arguments, body, **self._place)
-
-    def assign(self, name: str, value: ast.expr) -> ast.Assign:
-        return ast.Assign([ast.Name(name, ast.Store(), **self._place)], value, **self._place)
 
 
 def _kind(name: str) -> str:
@@ -145,7 +102,9 @@ class Policy(RestrictingNodeTransformer):
 
     # Names
 
-    def check_name(self, node: ast.AST, name: str | None, allow_magic_methods: bool = False) -> None:  # ty: ignore[invalid-method-override]
+    def check_name(
+        self, node: ast.AST, name: str | None, allow_magic_methods: bool = False
+    ) -> None:
         """Checks a name that is bound, whatever binds it.
 
         Widened: `_x` and `__` are ordinary variables (RestrictedPython keeps them for its guards;
@@ -165,11 +124,14 @@ class Policy(RestrictingNodeTransformer):
         """Checks a variable's name; `print` is an ordinary function here."""
         if not isinstance(node.ctx, ast.Load):
             self.check_name(node, node.id)
-        elif names.is_reserved(node.id) and node.id not in ("__name__", "__debug__"):
-            # A class body may name the methods it has just defined (`__rmul__ = __mul__`).
-            if self._scopes[-1] != "class" or node.id not in names.DEFINABLE:
-                self.error(node, names.variable_message(node.id))
+        elif names.is_reserved(node.id) and not self._readable(node.id):
+            self.error(node, names.variable_message(node.id))
         return node
+
+    def _readable(self, name: str) -> bool:
+        # A class body may name the methods it has just defined (`__rmul__ = __mul__`).
+        in_class = self._scopes[-1] == "class" and name in names.DEFINABLE
+        return in_class or name in _READABLE_VARIABLES
 
     def visit_Global(self, node: ast.Global) -> ast.AST:
         """Checks the names, so that a function cannot bind what the top level may not."""
@@ -226,7 +188,7 @@ class Policy(RestrictingNodeTransformer):
             return node
         if load and name in names.NATIVE:
             return node
-        free, at = _FREE[load, _kind(name)], _At(node)
+        free, at = _FREE[load, _kind(name)], At(node)
         guard = names.READ if free == names.FREE_READ else names.READ_SPECIAL
         guarded = at.call(guard if load else names.WRITE, node.value, at.constant(name))
         if load:
@@ -240,7 +202,7 @@ class Policy(RestrictingNodeTransformer):
         return self.node_contents_visit(node)
 
     # Widened: items, iteration and unpacking call `__getitem__`, `__setitem__`, `__iter__` of the
-    # object; those of built-in and facade types stay within their object, the user's are the user's.
+    # object; those of built-in and facade types stay within it, the user's are the user's.
     visit_Subscript = visit_For = visit_comprehension = visit_Assign = visit_withitem = _native
     # Widened: a call can only call what was read through a guard; `*args`/`**kwargs` add nothing.
     visit_Call = _native
@@ -256,7 +218,7 @@ class Policy(RestrictingNodeTransformer):
     # Handlers: the end of a step cannot be caught.
 
     def _ending(self, node: ast.AST) -> ast.stmt:
-        at = _At(node)
+        at = At(node)
         return at.statement(at.call(names.SUBMITTED))
 
     def visit_Try(self, node: ast.Try) -> ast.AST:
@@ -301,7 +263,7 @@ class Policy(RestrictingNodeTransformer):
         return node
 
     # Widened: see `visit_Await`.
-    visit_AsyncFunctionDef = visit_FunctionDef
+    visit_AsyncFunctionDef = visit_FunctionDef  # ty: ignore[incompatible-method-override]
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.AST:
         """Checks the parameters."""
@@ -344,9 +306,9 @@ class Policy(RestrictingNodeTransformer):
 
     # Python 3.12 and later
 
-    def _refuse_type_parameters(self, node: ast.AST) -> None:
+    def _refuse_type_parameters(self, node: Any) -> None:
         if getattr(node, "type_params", None):
-            self.error(node, f"`{node.name}[T]` {_NEWER_SYNTAX}, with TypeVar")  # ty: ignore[unresolved-attribute]
+            self.error(node, f"`{node.name}[T]` {_NEWER_SYNTAX}, with TypeVar")
 
     def visit_TypeAlias(self, node: ast.AST) -> None:
         """Refuses `type X = …`, whose value is evaluated lazily in a scope of its own."""
@@ -382,7 +344,7 @@ class Policy(RestrictingNodeTransformer):
         if isinstance(cls, ast.Name) and not node.patterns and not node.kwd_patterns:
             return node
         name, self._patterns = f"@p{self._patterns}", self._patterns + 1
-        at = _At(node)
+        at = At(node)
         positional, keywords = at.constant(len(node.patterns)), at.constant(tuple(node.kwd_attrs))
         guard = at.call(names.PATTERN, at.lookup(cls), positional, keywords)
         self._hoisted.append(at.assign(name, guard))
@@ -393,7 +355,7 @@ class Policy(RestrictingNodeTransformer):
         """An attribute chain in a pattern, as the one form that may hold a call: `call().value`."""
         new = self.visit(value)
         if isinstance(value, ast.Attribute):
-            at = _At(value)
+            at = At(value)
             return at.attribute(at.call(names.HOLD, new), "value")
         return new
 
@@ -414,7 +376,7 @@ class Policy(RestrictingNodeTransformer):
         self.check_name(node, node.name)
         return self.node_contents_visit(node)
 
-    visit_MatchStar = visit_MatchAs
+    visit_MatchStar = visit_MatchAs  # ty: ignore[incompatible-method-override]
     visit_MatchSequence = visit_MatchOr = visit_MatchSingleton = visit_match_case = _native
 
 
@@ -422,7 +384,7 @@ def _echoed(tree: ast.Module) -> None:
     """Makes a last expression report its value, as a REPL does."""
     if tree.body and isinstance(tree.body[-1], ast.Expr):
         last = tree.body[-1]
-        at = _At(last)
+        at = At(last)
         last.value = at.call(names.ECHO, at.call(names.MARK), last.value)
 
 
@@ -453,6 +415,8 @@ def compile_step(code: str, filename: str, protected: frozenset[str]) -> CodeTyp
             _echoed(tree)
             return compile(tree, filename, "exec", dont_inherit=True)
         except (RecursionError, MemoryError):
-            raise Refused("the code is nested too deeply: split it into several statements") from None
+            raise Refused(
+                "the code is nested too deeply: split it into several statements"
+            ) from None
         except ValueError as error:  # null bytes, lone surrogates
             raise SyntaxError(f"the source cannot be read: {error}") from None

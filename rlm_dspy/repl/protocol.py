@@ -1,5 +1,6 @@
 """Frames between the host and a worker: a length, then one value of `values`.
- A frame is four bytes (big-endian length) and that many bytes of one encoded dict whose "op" is a
+
+A frame is four bytes (big-endian length) and that many bytes of one encoded dict whose "op" is a
 str. File descriptors ride with the first byte of a frame (SCM_RIGHTS), host to worker only: the
 host never asks for any, so the kernel drops what a worker tries to pass. Every wait takes a
 deadline; a length beyond the limit, a half frame or bytes that do not decode raise
@@ -22,7 +23,7 @@ from rlm_dspy.repl.values import ProtocolError, decode, encode
 __all__ = ["FROM_WORKER", "NUDGE", "TO_WORKER", "Channel", "ProtocolError"]
 
 # The signal by which the host asks a worker that is about to be killed for what its code printed.
-NUDGE = signal.SIGUSR1
+NUDGE = getattr(signal, "SIGUSR1", signal.SIGTERM)  # Windows has none
 
 # Bytes in one frame, by direction: the worker is not trusted with the host's memory.
 FROM_WORKER = 32 << 20

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
-from rlm_dspy.repl import guards, names
+from rlm_dspy.repl import dicts, names, rules
 from rlm_dspy.repl.names import PolicyError, exact
 
 
@@ -86,7 +86,7 @@ def scope_functions(view: GlobalsView) -> dict[str, Any]:
         return local_names()
 
     def vars_(*obj: Any) -> Any:
-        return guards.own_dict(*obj) if obj else local_names()
+        return dicts.own_dict(*obj) if obj else local_names()
 
     def dir_(*obj: Any) -> list[str]:
         return dir(*obj) if obj else sorted(local_names())
@@ -95,3 +95,6 @@ def scope_functions(view: GlobalsView) -> dict[str, Any]:
     for name, function in found.items():
         function.__name__ = function.__qualname__ = name
     return found
+
+
+rules.OPEN_INSTANCES.add(GlobalsView)

@@ -1,5 +1,6 @@
 """System call filters (seccomp BPF) for the two kinds of thread in a worker, by raw prctl.
- `STRICT` is for the thread that runs model code: what a Python interpreter needs to compute, to
+
+`STRICT` is for the thread that runs model code: what a Python interpreter needs to compute, to
 talk over descriptors it already has and to end; no open, exec, fork, clone, socket, signal,
 ptrace or executable memory. `WIDE` is for the control thread: the same plus fork, threads without
 new namespaces, and installing the strict filter. Both are allow-lists: a call that is not named

@@ -1,5 +1,6 @@
 """The fork server: one small process a host that has everything imported and forks workers.
- Started by exec with an empty environment, so nothing of the host's memory, environment or
+
+Started by exec with an empty environment, so nothing of the host's memory, environment or
 descriptors is in it or in its children. It runs no model code and answers nothing: a request is
 one "start" frame with the worker's connection, and the worker itself says that it is ready. It
 ends when the host's end of its connection closes, and takes its workers with it.

@@ -1,11 +1,11 @@
 """Buffers shared with a worker without a copy: sealed memory, mapped read-only.
- The host writes each buffer once into an anonymous file (memfd) and seals it: nobody, the host
+
+The host writes each buffer once into an anonymous file (memfd) and seals it: nobody, the host
 included, can change or shrink it afterwards, so the worker's map is safe from SIGBUS and needs no
 second copy, and a fork of the worker shares it. Where the platform has no memfd, an unlinked
 temporary file stands in (not sealed; only the host could change it).
 """
 
-import fcntl
 import mmap
 import os
 import tempfile
@@ -36,7 +36,9 @@ def seal(buffers: Sequence[Any]) -> tuple[int, list[int]]:
             size = sum(_write(number, piece) for piece in _pieces(buffer))
             _write(number, memoryview(bytes(-size % _ALIGN)))
             sizes.append(size)
-        if hasattr(fcntl, "F_ADD_SEALS") and hasattr(os, "memfd_create"):
+        if hasattr(os, "memfd_create"):
+            import fcntl
+
             seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
             fcntl.fcntl(number, fcntl.F_ADD_SEALS, seals)
     except BaseException:

@@ -6,7 +6,14 @@ from typing import Any
 from rlm_dspy.repl import names
 from rlm_dspy.repl.modules import Facade
 
-_SIZED = {str: "characters", bytes: "bytes", list: "items", tuple: "items", dict: "keys", set: "items"}
+_SIZED = {
+    str: "characters",
+    bytes: "bytes",
+    list: "items",
+    tuple: "items",
+    dict: "keys",
+    set: "items",
+}
 _MAX_SHOWN = 200
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from types import GenericAlias
 from typing import Any
 
-from rlm_dspy.repl import guards, output
+from rlm_dspy.repl import output, rules
 from rlm_dspy.repl.modules import Facade, facade, listed
 from rlm_dspy.repl.names import PolicyError, exact
 
@@ -46,7 +46,9 @@ def _on_text(method: Callable[..., Any], place: int) -> Callable[..., Any]:
     return call
 
 
-_TEXT_PLACES = {name: 0 for name in "search match fullmatch split findall finditer".split()}
+_TEXT_PLACES = {
+    name: 0 for name in ["search", "match", "fullmatch", "split", "findall", "finditer"]
+}
 _TEXT_PLACES |= {"sub": 1, "subn": 1}
 
 
@@ -90,7 +92,11 @@ def _bare(pattern: Any) -> Any:
 
 
 def _compile(pattern: Any, flags: int = 0) -> Pattern:
-    return pattern if type(pattern) is Pattern and not flags else Pattern(re.compile(_bare(pattern), flags))
+    return (
+        pattern
+        if type(pattern) is Pattern and not flags
+        else Pattern(re.compile(_bare(pattern), flags))
+    )
 
 
 def _function(name: str, place: int) -> Callable[..., Any]:
@@ -158,7 +164,7 @@ def _load(fp: Any, **options: Any) -> Any:
 class JSONDecoder(json.JSONDecoder):
     """`json.JSONDecoder`, taking host texts."""
 
-    def decode(self, s: Any, *args: Any) -> Any:
+    def decode(self, s: Any, *args: Any) -> Any:  # ty: ignore[incompatible-method-override]
         """Decodes a whole document."""
         return super().decode(as_text(s), *args)
 
@@ -215,7 +221,7 @@ class DictReader(csv.DictReader):
     """`csv.DictReader`, over host texts as well."""
 
     def __init__(self, f: Any, *args: Any, **kwargs: Any):
-        super().__init__(_lines(f), *args, **kwargs)  # ty: ignore[invalid-argument-type]
+        super().__init__(_lines(f), *args, **kwargs)
 
 
 class Sniffer(csv.Sniffer):
@@ -294,7 +300,7 @@ TEXT_FACADES = {
     "ast": facade("ast", literal_eval=_literal_eval),
     "pprint": _pprint_module(),
 }
-guards.OPEN_CLASSES.update({JSONDecoder, StringIO, DictReader, Sniffer, PrettyPrinter})
-guards.WRITABLE_TYPES[csv.DictReader] = guards.WRITABLE_TYPES[csv.DictWriter] = frozenset(
+rules.OPEN_CLASSES.update({JSONDecoder, StringIO, DictReader, Sniffer, PrettyPrinter})
+rules.WRITABLE_TYPES[csv.DictReader] = rules.WRITABLE_TYPES[csv.DictWriter] = frozenset(
     {"fieldnames", "restkey", "restval"}
 )

@@ -1,5 +1,6 @@
 """Plain data as bytes and back: the only values that cross between the host and a worker.
- Promises: `decode(encode(v)) == v`, types included, for None, bool, int (up to `MAX_INT_BITS`),
+
+Promises: `decode(encode(v)) == v`, types included, for None, bool, int (up to `MAX_INT_BITS`),
 float (nan and infinities too), str (lone surrogates too), bytes, list, tuple, dict (any plain
 keys), set and frozenset; nesting up to `MAX_DEPTH`, items up to `MAX_ITEMS`. Decoding never
 builds anything else, runs no code of the sender, and refuses what would cost far more than its

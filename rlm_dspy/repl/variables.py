@@ -1,5 +1,6 @@
 """What the host has bound in a worker, so that the same values given again cost nothing.
- A value is sent again only when it changed: unchangeable values are compared by identity or
+
+A value is sent again only when it changed: unchangeable values are compared by identity or
 equality, containers with a copy of their structure (its items shared, so comparing is quick). A
 change that keeps equality (1 to 1.0) is not seen. Values that are no plain data are converted and
 compared as such.
@@ -13,7 +14,7 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from rlm_dspy.dspy_errors import InterpreterError
 from rlm_dspy.repl.protocol import Channel
-from rlm_dspy.repl.sharing import map_bytes, seal
+from rlm_dspy.repl.sharing import seal
 from rlm_dspy.wire import Parcel
 
 # Texts from this length on, in characters, go as shared memory and not in a frame.
@@ -61,9 +62,14 @@ class Variable:
         """Whether this value, given again, is what was sent."""
         if value is self.value and (self.parcel is not None or isinstance(value, _ATOMS)):
             return True
+        if type(value) is str and type(self.value) is str:
+            return value == self.value
         if type(value) is not type(self.value) or self.parcel is not None:
             return False
-        return bool(_mirror(value) == self.mirror)
+        try:
+            return bool(_mirror(value) == self.mirror)
+        except (TypeError, ValueError, RecursionError):  # `prepare` says what is wrong with it
+            return False
 
     def duplicate(self) -> "Variable":
         """The same for another session."""
@@ -100,28 +106,30 @@ def prepare(name: str, value: Any) -> Variable:
     return Variable(value, None, number, tuple(sizes), parcel)
 
 
-def send(channel: Channel, name: str, variable: Variable, deadline: float) -> int:
+def send(channel: Channel, name: str, variable: Variable, deadline: float) -> None:
     """Send one variable.
 
-    Returns:
-        How many bytes of address space its map takes in the worker.
+    Args:
+        channel: The worker's connection.
+        name: The variable's name.
+        variable: Its value, prepared.
+        deadline: `time.monotonic()` value.
 
     Raises:
         InterpreterError: It cannot enter the REPL.
         OSError: The worker is gone.
     """
     parcel = variable.parcel
-    if parcel is not None:
-        message = {"op": "map", "name": name, "loader": parcel.loader, "meta": parcel.meta}
-        message["sizes"] = list(variable.sizes)
-        channel.send(message, fds=[variable.number], deadline=deadline)
-        return map_bytes(variable.sizes)
     try:
-        message = {"op": "bind", "name": name, "value": variable.value}
-        channel.send(message, deadline=deadline, convert=to_plain)
-    except (TypeError, ValueError) as error:
+        if parcel is not None:
+            message = {"op": "map", "name": name, "loader": parcel.loader, "meta": parcel.meta}
+            message["sizes"] = list(variable.sizes)
+            channel.send(message, fds=[variable.number], deadline=deadline, convert=to_plain)
+        else:
+            message = {"op": "bind", "name": name, "value": variable.value}
+            channel.send(message, deadline=deadline, convert=to_plain)
+    except (TypeError, ValueError, RecursionError) as error:
         raise InterpreterError(f"the variable {name!r} cannot enter the REPL: {error}") from error
-    return 0
 
 
 def _mirror(value: Any) -> Any:

@@ -1,10 +1,12 @@
 """The worker: the process that runs model code, and the thread of it that can freeze a copy.
- Two threads share one Python heap. The model thread speaks with the host and runs code; its
+
+Two threads share one Python heap. The model thread speaks with the host and runs code; its
 system call filter forbids fork, clone and exec. The control thread never runs model code; while
 the model thread is parked it may fork. Such a fork (a snapshot) holds the control thread alone:
 it waits, frozen, on a connection of its own, and when the host thaws it, starts a new model
 thread over the same namespace.
- Promises: the host learns of every failure by a frame or by the connection's end; the process
+
+Promises: the host learns of every failure by a frame or by the connection's end; the process
 ends when its host does. Nothing in here is trusted by the host, so nothing in here is checked for
 the host's sake.
 """
@@ -26,7 +28,7 @@ from rlm_dspy.repl import isolation, output
 from rlm_dspy.repl.namespace import Namespace, StepResult, ToolFailed
 from rlm_dspy.repl.plain import to_plain
 from rlm_dspy.repl.protocol import FROM_WORKER, NUDGE, TO_WORKER, Channel
-from rlm_dspy.repl.sharing import map_buffers
+from rlm_dspy.repl.sharing import map_buffers, map_bytes
 from rlm_dspy.repl.values import encode
 
 # Free memory that a step must leave behind, in bytes; with less, the next step could not even
@@ -71,8 +73,8 @@ class Worker:
         self.start = start
         self.report = report
         self.namespace = namespace(self.call_tool, max_output_chars=int(start["max_output_chars"]))
-        self._refusal = ""
-        self._snapshot = -1
+        self._refusal: dict[str, Any] | None = None
+        self._snapshot, self._room = -1, 0
 
     def serve(self) -> None:
         """Be the control thread, for good."""
@@ -86,7 +88,7 @@ class Worker:
         hello: dict[str, Any] = {"op": "ready", "layers": self.report}
         while True:
             self._start_model_thread(hello)
-            self._freeze_on_request()
+            self._serve_model_thread()
             hello = {"op": "thawed"}
 
     # --- the control thread ---
@@ -99,15 +101,24 @@ class Worker:
         with self._processes():
             threading.Thread(target=self._run_model_thread, args=(hello,), daemon=True).start()
 
-    def _freeze_on_request(self) -> None:
-        """Serve snapshots; returns in a thawed copy only."""
+    def _serve_model_thread(self) -> None:
+        """Do what the model thread may not; returns in a thawed copy only."""
         while True:
             self._wanted.acquire()
-            if self._fork(self._snapshot):
+            if self._room:
+                self._make_room()
+            elif self._fork(self._snapshot):
                 self._freeze()
                 return
-            os.close(self._snapshot)
+            else:
+                os.close(self._snapshot)
             self._taken.release()
+
+    def _make_room(self) -> None:
+        """Raise the address space by a map's size: the limit means private memory."""
+        if self.report.get("limits") is True:
+            with contextlib.suppress(OSError, ValueError):
+                isolation.add_address_space(self._room)
 
     def _fork(self, number: int) -> bool:
         """Fork; True in the copy. A fork that fails shows to the host as the connection's end."""
@@ -180,10 +191,15 @@ class Worker:
             self._bind(message)
         elif op == "snapshot":
             self._snapshot = self.channel.fds.popleft()
-            self._wanted.release()
-            self._taken.acquire()
+            self._ask_control(room=0)
         else:
             os._exit(0)
+
+    def _ask_control(self, *, room: int) -> None:
+        """Have the control thread make room for a map of that many bytes, or (0) leave a copy."""
+        self._room = room
+        self._wanted.release()
+        self._taken.acquire()
 
     def _bind(self, message: dict[str, Any]) -> None:
         name = message["name"]
@@ -191,22 +207,31 @@ class Worker:
             if message["op"] == "bind":
                 value = message["value"]
             else:
+                if size := map_bytes(message["sizes"]):
+                    self._ask_control(room=size)
                 buffers = map_buffers(self.channel.fds.popleft(), message["sizes"])
                 value = _load(message["loader"], buffers, message["meta"])
+        except Exception as error:  # noqa: BLE001 - a loader is foreign code; `run` tells of it
+            why = f"the variable {name!r} cannot be bound: {_describe(error)}"
+            self._refuse(why, policy=False)
+            return
+        try:
             self.namespace.bind(name, value)
-        except Exception as error:  # noqa: BLE001 - loaders are foreign code; `run` reports what they raise
-            self._refusal = (
-                self._refusal or f"the variable {name!r} cannot be bound: {_describe(error)}"
-            )
+        except ValueError as error:
+            self._refuse(str(error), policy=True)
+
+    def _refuse(self, why: str, *, policy: bool) -> None:
+        """Keep the first reason why the next step will not run."""
+        self._refusal = self._refusal or {"op": "refused", "message": why, "policy": policy}
 
     def _run(self, message: dict[str, Any]) -> None:
-        refusal, self._refusal = self._refusal, ""
         try:
             self.namespace.configure(message["tools"], message["fields"])
         except ValueError as error:
-            refusal = refusal or str(error)
-        if refusal:
-            self._say(encode({"op": "refused", "message": refusal}))
+            self._refuse(str(error), policy=True)
+        refusal, self._refusal = self._refusal, None
+        if refusal is not None:
+            self._say(encode(refusal))
             return
         result = self.namespace.run(message["code"])
         full = _is_full()

@@ -160,15 +160,19 @@ def _from_toml(name: str, text: str) -> Recipe:
             f"The recipe {name!r} has unknown keys {unknown}: "
             "write name, description, parameters and steps."
         )
-    steps = table.get("steps")
-    if isinstance(steps, list):
-        steps = [step.get("code") if isinstance(step, dict) else step for step in steps]
     return Recipe(
         name=str(table.get("name", name)),
-        steps=steps,
+        steps=_codes(table.get("steps")),
         parameters=table.get("parameters", {}),
         description=table.get("description", ""),
     )
+
+
+def _codes(steps: Any) -> Any:
+    """The code of each step; what is no list of steps is left for `Recipe` to refuse."""
+    if not isinstance(steps, list):
+        return steps
+    return [step.get("code") if isinstance(step, dict) else step for step in steps]
 
 
 def _from_python(name: str, text: str) -> Recipe:
@@ -201,7 +205,7 @@ def _assigned(node: ast.stmt) -> tuple[str, Any]:
     """The name and the value of an assignment to one name; neither for another statement."""
     targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
     value = getattr(node, "value", None)
-    if isinstance(node, (ast.Assign, ast.AnnAssign)) and len(targets) == 1 and value is not None:
-        if isinstance(targets[0], ast.Name):
-            return targets[0].id, value
+    assigns = isinstance(node, (ast.Assign, ast.AnnAssign)) and value is not None
+    if assigns and len(targets) == 1 and isinstance(targets[0], ast.Name):
+        return targets[0].id, value
     return "", node

@@ -6,7 +6,7 @@ model or a document wrote never reaches the terminal with control characters in 
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -140,7 +140,7 @@ class TerminalView:
             self._console.print(Text(text))
 
     @contextmanager
-    def live(self) -> Iterator[None]:
+    def live(self) -> Generator[None]:
         """Draws until the block ends, and leaves nothing of it behind."""
         if not self._moves:
             yield
@@ -166,7 +166,7 @@ class TerminalView:
 
 
 def _one_line(text: str, style: str) -> Text:
-    return Text(text, style=style, no_wrap=True, overflow="ellipsis", end="")
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
 
 
 def _step(event: Any) -> Text:
@@ -185,6 +185,6 @@ def shortened(output: str, lines: int = OUTPUT_LINES, width: int = 200) -> list[
     return shown + ([f"… {counted(len(found) - lines, 'more line')}"] if len(found) > lines else [])
 
 
-def _indented(label: str, lines: list[str], style: str) -> Text:
+def _indented(label: str, lines: Sequence[str], style: str) -> Text:
     body = "\n          ".join(printable(line) for line in lines)
     return Text.assemble((f"  {label:<8}", "cyan"), (body, style))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 ROWS = Path(__file__).parent / "corpus" / "escapes.jsonl"
+OWN = Path(__file__).parent / "corpus" / "own.txt"
 # What can be seen from the output and the submitted value alone, without a process of its own.
 VISIBLE = frozenset({"marker", "forged", "control", "output"})
 MAX_OUTPUT = 100_000
@@ -19,11 +20,21 @@ def load() -> list[dict[str, Any]]:
     return [json.loads(line) for line in ROWS.read_text(encoding="utf-8").splitlines()]
 
 
+def load_own() -> list[dict[str, Any]]:
+    """Rows against what this project's own policy allows more than RestrictedPython does."""
+    rows = []
+    for block in OWN.read_text(encoding="utf-8").split("### ")[1:]:
+        name, _, code = block.partition("\n")
+        rows.append({"id": f"own-{name}", "harm": "marker", "steps": code.split("---\n")})
+    return rows
+
+
 def prepared(row: dict[str, Any], *, canary: str, secret: str) -> list[str]:
     """The row's steps, with the files that it would write and read in their places."""
     return [
-        step.replace("{canary}", canary).replace("{secret}", secret) if row["harm"] in (
-            "canary", "secret", "marker") else step
+        step.replace("{canary}", canary).replace("{secret}", secret)
+        if row["harm"] in ("canary", "secret", "marker")
+        else step
         for step in row["steps"]
     ]
 
@@ -46,7 +57,7 @@ def judge(
         secret_text: What must not appear.
     """
     text = "\n".join(outputs)
-    if row["harm"] == "marker" and any(l.startswith("ESCAPED") for l in text.splitlines()):
+    if row["harm"] == "marker" and re.search("^ESCAPED", text, re.M):
         return "a line ESCAPED"
     if secret_text in text or secret_text in repr(list(submitted)):
         return "the secret came out"

@@ -196,7 +196,7 @@ def test_what_is_left_to_code_that_reaches_the_control_thread(scene):
     with session(scene, LAYERS) as repl:
         repl.execute(TAKE_CONTROL, {"probes": probes})
         shown = repl.execute("print('; '.join(seen))")
-        group = repl._session._handle.pid
+        group = repl._session._worker.handle.pid
     assert "forked" in shown
     assert "HARM" not in shown
     assert not scene["canary"].exists()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from texts import SHORT, TEXTS, tiny
+from texts import SHORT, TEXTS, texts_and_parts, tiny
 
 from rlm_dspy.context.context import Context
 from rlm_dspy.context.documents import Span
@@ -66,17 +66,19 @@ def test_indexes(text, kind):
             piece[beyond]
 
 
-@given(TEXTS, KINDS, SHORT, INDEX, INDEX)
+@given(texts_and_parts(), KINDS, INDEX, INDEX)
 @pytest.mark.parametrize("name", ["find", "rfind", "count", "startswith", "endswith"])
-def test_looking_for_something(name, text, kind, sub, start, end):
+def test_looking_for_something(name, pair, kind, start, end):
+    text, sub = pair
     look = methodcaller(name, sub, start, end)
     assert look(as_kind(text, kind)) == look(text)
     assert (sub in as_kind(text, kind)) == (sub in text)
 
 
-@given(TEXTS, KINDS, SHORT, INDEX)
+@given(texts_and_parts(), KINDS, INDEX)
 @pytest.mark.parametrize("name", ["index", "rindex"])
-def test_index_raises_where_str_does(name, text, kind, sub, start):
+def test_index_raises_where_str_does(name, pair, kind, start):
+    text, sub = pair
     look = methodcaller(name, sub, start)
     try:
         expected = look(text)
@@ -94,38 +96,38 @@ def test_several_prefixes(text, kind, options):
     assert piece.endswith(options) == text.endswith(options)
 
 
-PIECE_OPERATIONS = st.one_of(
-    st.sampled_from(
-        [
-            methodcaller("split"),
-            methodcaller("rsplit"),
-            methodcaller("split", None, 2),
-            methodcaller("rsplit", None, 2),
-            methodcaller("splitlines"),
-            methodcaller("splitlines", True),
-            methodcaller("splitlines", keepends=True),
-            methodcaller("strip"),
-            methodcaller("lstrip"),
-            methodcaller("rstrip"),
-        ]
-    ),
-    st.builds(
-        methodcaller,
-        st.sampled_from(["split", "rsplit"]),
-        SHORT.filter(bool),
-        st.integers(-1, 3),
-    ),
-    st.builds(methodcaller, st.sampled_from(["partition", "rpartition"]), SHORT.filter(bool)),
-    st.builds(
-        methodcaller,
-        st.sampled_from(["strip", "lstrip", "rstrip", "removeprefix", "removesuffix"]),
-        SHORT,
-    ),
-)
+PLAIN_OPERATIONS = [
+    methodcaller("split"),
+    methodcaller("rsplit"),
+    methodcaller("split", None, 2),
+    methodcaller("rsplit", None, 2),
+    methodcaller("splitlines"),
+    methodcaller("splitlines", True),
+    methodcaller("splitlines", keepends=True),
+    methodcaller("strip"),
+    methodcaller("lstrip"),
+    methodcaller("rstrip"),
+]
+SPLITS = st.sampled_from(["split", "rsplit"])
+PARTITIONS = st.sampled_from(["partition", "rpartition"])
+TRIMS = st.sampled_from(["strip", "lstrip", "rstrip", "removeprefix", "removesuffix"])
 
 
-@given(TEXTS, KINDS, PIECE_OPERATIONS)
-def test_pieces_are_those_of_str_and_know_their_place(text, kind, operation):
+def piece_operations(parts: st.SearchStrategy[str]) -> st.SearchStrategy[Any]:
+    """Operations that give pieces, with something to split at or to strip off."""
+    separators = parts.map(lambda part: part or "a")
+    return st.one_of(
+        st.sampled_from(PLAIN_OPERATIONS),
+        st.builds(methodcaller, SPLITS, separators, st.integers(-1, 3)),
+        st.builds(methodcaller, PARTITIONS, separators),
+        st.builds(methodcaller, TRIMS, parts),
+    )
+
+
+@given(texts_and_parts(), KINDS, st.data())
+def test_pieces_are_those_of_str_and_know_their_place(pair, kind, data):
+    text, part = pair
+    operation = data.draw(piece_operations(st.just(part)))
     piece = as_kind(text, kind)
     found, expected = operation(piece), operation(text)
     assert found == expected
@@ -135,7 +137,7 @@ def test_pieces_are_those_of_str_and_know_their_place(text, kind, operation):
         assert whole[part.start : part.end] == part
 
 
-@given(TEXTS, st.lists(PIECE_OPERATIONS | st.tuples(INDEX, INDEX), max_size=6), st.data())
+@given(TEXTS, st.lists(piece_operations(SHORT) | st.tuples(INDEX, INDEX), max_size=6), st.data())
 def test_any_chain_of_operations_keeps_the_place(text, chain, data):
     context = tiny(text)
     piece = context

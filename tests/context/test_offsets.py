@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from texts import SHORT, TEXTS
+from texts import TEXTS, texts_and_parts
 
 from rlm_dspy.context.offsets import TextBuffer
 
@@ -31,8 +31,9 @@ def test_text_and_windows_are_the_slice(text, wrap, data):
     assert "".join(buffer.windows(start, end)) == text[start:end]
 
 
-@given(TEXTS, SHORT, WRAPPERS, st.data())
-def test_literal_search_agrees_with_str(text, needle, wrap, data):
+@given(texts_and_parts(), WRAPPERS, st.data())
+def test_literal_search_agrees_with_str(pair, wrap, data):
+    text, needle = pair
     buffer = TextBuffer(wrap(text.encode()), block=5, window=8)
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, len(text)))

@@ -220,3 +220,13 @@ for item in [Pos(0, 1), Pos(5, 5), 3, "s", None, True, 2.5, [1], (1, 2), {"z": 1
             print("two", p, q)
         case {"z": z}:
             print("z", z)
+
+
+class Counted:
+    def hit(self):
+        return 1
+
+    hit.calls = 3
+
+
+print(Counted().hit.calls, Counted.hit.calls, Counted().hit.__name__, Counted().hit())

@@ -1,0 +1,48 @@
+"""What every measurement says of itself: the command, the versions, the commit, the machine."""
+
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+
+_PACKAGES = ("rlm-dspy-runtime", "dspy", "litellm", "RestrictedPython", "xllamacpp")
+
+
+def header(command: str) -> str:
+    """A few lines that let a reader run the same again.
+
+    Args:
+        command: The command as it was given.
+    """
+    versions = []
+    for name in _PACKAGES:
+        try:
+            versions.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            versions.append(f"{name} absent")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return "\n".join(
+        [
+            f"command: {command}",
+            f"versions: Python {platform.python_version()}, {', '.join(versions)}",
+            f"commit: {_commit()}",
+            f"machine: {platform.system()} {platform.machine()}, {os.cpu_count()} cores, "
+            f"{memory:.0f} GiB, load {os.getloadavg()[0]:.1f} at the start",
+        ]
+    )
+
+
+def _commit() -> str:
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return found.stdout.strip()
+
+
+def command_line(module: str) -> str:
+    """How this program was started, as a reader would start it."""
+    return " ".join(["uv run --all-extras python -m", module, *sys.argv[1:]])
