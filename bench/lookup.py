@@ -19,7 +19,7 @@ import dspy
 
 from bench.header import command_line, header
 from rlm_dspy import RLM, Context, resolve_lm
-from rlm_dspy.demo import CHARS_PER_TOKEN, haystack, right
+from rlm_dspy.demo import CHARS_PER_TOKEN, KINDS, haystack, right
 
 _ADJECTIVES = ("brisk", "wooden", "silent", "hollow", "gentle", "rusty", "polite", "narrow")
 _NOUNS = ("falcon", "turbine", "orchard", "violin", "glacier", "lantern", "harbor", "cactus")
@@ -65,7 +65,7 @@ def facts(count: int, characters: int, seed: int) -> list[Question]:
     """Questions for facts in several wordings."""
     questions = []
     for number in range(count):
-        made = haystack(seed + number, int(characters / CHARS_PER_TOKEN), 8)
+        made = haystack(seed + number, int(characters / CHARS_PER_TOKEN), len(KINDS))
         fact = made.asked[number % len(made.asked)]
         questions.append(Question("fact", made.text, fact.question, fact.value))
     return questions

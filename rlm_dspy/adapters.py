@@ -31,6 +31,9 @@ STOP = ("\n```\n", "\nOutput:")
 # One fenced block and nothing else. Measured: a 0.5B model then plans 16 look-ups of 16, and none
 # of 5 without it.
 CODE_GRAMMAR = 'root ::= "```python\\n" [^`]+ "\\n```"'
+# The first block must not begin with SUBMIT: before anything was looked at, that is a guess.
+# Measured: a 0.5B model guesses in 1 look-up of 8 otherwise.
+LOOK_GRAMMAR = 'root ::= "```python\\n" [^S`] [^`]* "\\n```"'
 
 _OPENING = re.compile(
     r"^[ \t]*```[ \t]*([\w+-]*)[^\n]*\n|(?<!`)```[ \t]*(python3?|py3?)[ \t]*\n",
@@ -67,12 +70,12 @@ class ReplAdapter(ChatAdapter):
 
     async def acall(self, lm, lm_kwargs, signature, demos, inputs):
         """Adds what the server takes to the request, and asks."""
-        kwargs = {**self._request(self._wire(lm), signature), **lm_kwargs}
+        kwargs = {**self._request(self._wire(lm), signature, inputs), **lm_kwargs}
         return await super().acall(lm, kwargs, signature, demos, inputs)
 
     def __call__(self, lm, lm_kwargs, signature, demos, inputs):
         """Adds what the server takes to the request, and asks."""
-        kwargs = {**self._request(self._wire(lm), signature), **lm_kwargs}
+        kwargs = {**self._request(self._wire(lm), signature, inputs), **lm_kwargs}
         return super().__call__(lm, kwargs, signature, demos, inputs)
 
     def format(self, signature, demos, inputs) -> list[dict[str, Any]]:
@@ -114,12 +117,14 @@ class ReplAdapter(ChatAdapter):
         rules = (turns[0] if turns else inputs).get("rules") if is_plan(signature) else None
         return f"{signature.instructions}\n\n{rules}" if rules else signature.instructions
 
-    def _request(self, wire: Wire, signature) -> dict[str, Any]:
+    def _request(self, wire: Wire, signature, inputs) -> dict[str, Any]:
         if not _lean(signature):
             return {}
         if is_plan(signature):
             request: dict[str, Any] = {"stop": list(STOP)} if wire.stop else {}
-            return request | (_grammar(CODE_GRAMMAR) if wire.constraint == "grammar" else {})
+            first = inputs.get("output") is None
+            grammar = _grammar(LOOK_GRAMMAR if first else CODE_GRAMMAR)
+            return request | (grammar if wire.constraint == "grammar" else {})
         if wire.constraint is None:
             return {}
         if (options := _choices(signature)) and wire.constraint == "grammar":

@@ -48,6 +48,8 @@ logger = logging.getLogger(__name__)
 
 NO_CODE = "[Error] Your reply held no Python code. Reply with one ```python block."
 REPEATED = "(the same code, the same output: do something else, or submit what was found)"
+# An input up to this length is said again at each step, characters.
+SHORT_CHARS = 200
 # A planner that repeats the same step this often, same output and all, will not get further.
 STUCK_AFTER = 4
 EXTRACTED = "Extract forced final output"
@@ -274,7 +276,10 @@ class Flow:
             await self._session.close()
 
     async def _plan_until_submitted(self) -> Ending:
-        first = {"rules": self._rules(), "variables": self._variables()}
+        first = {
+            "rules": self._rules(),
+            "variables": f"{self._variables()}\n\n{self._next(0)}",
+        }
         output: str | None = None
         while True:
             step = self._next_step()
@@ -398,11 +403,18 @@ class Flow:
         between 3 and 19 do, the rest repeating their step.
         """
         left = (self.task.budget.steps or 0) - step
-        asked = list(self.inputs)[-1] if self.inputs else "the task"
+        asked = self._asked() or "the task"
+        if step == 0:
+            return f"First step ({left} left): look, do not guess."
         return (
-            f"Next step ({left} left): SUBMIT the answer to {asked} if the output has it; "
+            f"Next step ({left} left): SUBMIT the short answer to {asked} if the output has it; "
             "never repeat a step."
         )
+
+    def _asked(self) -> str:
+        """The last short input as code would write it: the question, in most signatures."""
+        short = [v for v in self.inputs.values() if isinstance(v, str) and len(v) <= SHORT_CHARS]
+        return repr(short[-1]) if short else ""
 
     def _typed(self, given: dict[str, Any]) -> dict[str, Any]:
         return {name: given.get(name) for name in self.task.outer.output_fields}
