@@ -10,7 +10,15 @@ import dspy
 import pytest
 from dspy.utils.exceptions import AdapterParseError
 
-from rlm_dspy.adapters import CODE_GRAMMAR, STOP, ReplAdapter, Wire, fence, split_reply
+from rlm_dspy.adapters import (
+    CODE_GRAMMAR,
+    LOOK_GRAMMAR,
+    STOP,
+    ReplAdapter,
+    Wire,
+    fence,
+    split_reply,
+)
 from rlm_dspy.signatures import LeanPredict, PlanStep, SubQuery
 from rlm_dspy.testing import ScriptedLM, code
 
@@ -156,7 +164,7 @@ CHOICE, YES_NO = typed(Literal["low", "high"]), typed(bool)
     [
         (PlanStep, Wire(), {}),
         (PlanStep, Wire(stop=True), {"stop": list(STOP)}),
-        (PlanStep, Wire(constraint="grammar"), {"extra_body": {"grammar": CODE_GRAMMAR}}),
+        (PlanStep, Wire(constraint="grammar"), {"extra_body": {"grammar": LOOK_GRAMMAR}}),
         (PlanStep, Wire(constraint="json_schema"), {}),
         (SubQuery, Wire(stop=True, constraint="grammar"), {}),
         (typed(int), Wire(constraint="grammar"), {}),
@@ -174,6 +182,11 @@ CHOICE, YES_NO = typed(Literal["low", "high"]), typed(bool)
 def test_what_the_server_takes_is_in_the_request(signature, wire, extra):
     lm, _ = asked(signature, wire=wire, question="q", text="t", document="d")
     assert lm.request == extra
+
+
+def test_after_the_first_look_the_planner_may_submit():
+    lm, _ = asked(PlanStep, wire=Wire(constraint="grammar"), output="The code is 7.")
+    assert lm.request == {"extra_body": {"grammar": CODE_GRAMMAR}}
 
 
 def test_several_outputs_are_constrained_by_a_schema():

@@ -144,7 +144,9 @@ class SearchIndex:
             within = placed[index:stop]
             score = sum(weight[word] for word in {word for _, word in within})
             if score > best:
-                best, first, last = score, start, within[-1][0]
+                heavy = max(weight[word] for _, word in within) / 2
+                telling = [at for at, word in within if weight[word] >= heavy]
+                best, first, last = score, telling[0], telling[-1]
         begin = _sentence_start(text, first, last - SNIPPET_CHARS * 2 // 3)
         end = min(begin + SNIPPET_CHARS, len(text))
         if end < len(text):

@@ -122,9 +122,25 @@ def test_forms_leave_short_words_and_numbers_alone():
     assert words("It's 3.5 µm, co-op") == ["it", "s", "3", "5", "μm", "co", "op"]
 
 
-def test_passages_do_not_overlap_and_are_ranked():
+def test_passages_without_the_rarest_words_are_left_out():
     context = Context.from_text(haystack(100_000, ["A zebu zebra zebu."] * 3))
     found = context.search("zebu and zebra of the", k=8)
+    assert len(found) == 3
+    assert all("zebu" in passage.excerpt for passage in found)
+
+
+def test_an_excerpt_begins_with_the_sentence_that_says_most():
+    told = "Nobody thought of it. The zebu weighs 4127 kilos. It cost nothing."
+    context = Context.from_text(haystack(20_000, [told]))
+    (best, *_) = context.search("How much does the zebu weigh?")
+    assert best.excerpt.startswith("The zebu weighs 4127 kilos.")
+    assert best.excerpt == context[best.excerpt.start : best.excerpt.end]
+    assert repr(best).startswith("'… The zebu weighs")
+
+
+def test_passages_do_not_overlap_and_are_ranked():
+    context = Context.from_text(haystack(100_000, ["A zebu zebra zebu."] * 3))
+    found = context.search("and of the", k=8)
     assert len(found) == 8
     assert all(one.score >= two.score for one, two in pairwise(found))
     ranges = sorted((passage.start, passage.end) for passage in found)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +31,7 @@ def blocks(language: str, pages: list[Path] | None = None) -> list[Block]:
     for page in PAGES if pages is None else pages:
         text = page.read_text(encoding="utf-8")
         fenced = list(_FENCED.finditer(text))
-        for block, after in zip(fenced, [*fenced[1:], None], strict=True):
+        for block, after in zip_longest(fenced, fenced[1:]):
             if block[1] != language:
                 continue
             follows = after is not None and not text[block.end() : after.start()].strip()
