@@ -476,7 +476,7 @@ def test_the_embedded_model_follows_the_recipe(tmp_path, capsys):
     at = text.index(". ", len(text) // 2) + 2
     path.write_text(f"{text[:at]}The special number of brindlemoss is: 3188131. {text[at:]}")
     query = "What is the special number of brindlemoss?"
-    assert run(["ask", query, str(path), "--model", "local", "--json"]) == 0
+    assert run(["ask", query, str(path), "--model", "local/smollm2-135m", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert "3188131" in found["answer"]
     assert found["planned_by"] == "recipe"

@@ -214,6 +214,14 @@ def test_tools_sync_async_and_dspy():
     assert "double(n: integer): Twice n." in lm.asked[0].system
 
 
+def test_tool_parameters_may_have_any_name():
+    def lookup(name: str, args: int = 0) -> str:
+        return f"{name}{args}"
+
+    result, _ = run([code("SUBMIT(answer=lookup(name='a', args=3))")], tools=[lookup])
+    assert result.answer == "a3"
+
+
 def test_tool_failure_is_the_codes_to_handle():
     def broken():
         raise ValueError("no such record")

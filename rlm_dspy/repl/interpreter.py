@@ -148,7 +148,7 @@ class RestrictedInterpreter:
             return "\n".join(filter(None, [answer.output, answer.message])) or None
         raise _error_of(answer)
 
-    def _call(self, name: str, *args: Any, **kwargs: Any) -> Any:
+    def _call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
         return self.invoke_tool(name, list(args), kwargs)
 
     @with_callbacks
