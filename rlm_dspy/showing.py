@@ -70,12 +70,17 @@ def shown(console: Console, model: str, seed: int, tokens: int, questions: int) 
 
 
 def _introduce(console: Console, hay: Haystack, models: Models, tokens: int, seed: int) -> None:
-    how = "plans for itself" if models.plans else "cannot plan: the recipe `general` does"
+    how = "plans for itself."
+    if not models.plans:
+        how = (
+            "cannot plan: the recipe `general` does. Where a passage does not bear the model's "
+            "answer out, the recipe quotes the passage instead."
+        )
     console.print(
         Text(
             f"A made-up text of {len(hay.text):,} characters (about {tokens:,} tokens; "
             f"seed {seed}) with {counted(len(hay.facts), 'fact')} at random places.\n"
-            f"{models.main.model} {how}. Every answer below is the model's own; nothing is cached."
+            f"{models.main.model} {how} Every call below is real; nothing is cached."
         )
     )
 
