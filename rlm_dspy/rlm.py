@@ -23,6 +23,7 @@ from rlm_dspy.loop import refuse_own_thread
 from rlm_dspy.models import resolve_lm
 from rlm_dspy.options import RLMOptions
 from rlm_dspy.repl import RestrictedInterpreter
+from rlm_dspy.resubmission import answered_once
 from rlm_dspy.run import Run
 from rlm_dspy.runs.recipes import Recipe
 from rlm_dspy.signatures import (
@@ -154,7 +155,8 @@ class RLM(dspy.Module):
             InterpreterError: The REPL broke.
         """
         refuse_own_thread()
-        return self.start(interpreter_factory=interpreter_factory, **inputs).result()
+        start = functools.partial(self.start, interpreter_factory=interpreter_factory, **inputs)
+        return answered_once(self, inputs, start)
 
     async def aforward(self, *, interpreter_factory: Any = None, **inputs: Any) -> dspy.Prediction:
         """`forward` for asynchronous code; cancelling it ends the run."""

@@ -20,7 +20,7 @@ GROUND = {
     *("signatures", "adapters", "coercion", "loop", "run", "rules", "tools"),
 }
 ROOMS = {"context", "repl", "models", "runs"}
-MIDDLE = {"inputs", "execution", "flow", "starting"}
+MIDDLE = {"inputs", "execution", "flow", "resubmission", "starting"}
 TOP = {
     *("cli", "__main__", "asking", "choosing", "demo", "doctor", "outcome", "showing"),
     *("serve", "view", "session", "batch", "distributed"),
