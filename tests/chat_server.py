@@ -15,17 +15,16 @@ class ChatServer:
     """
 
     def __init__(self, reply: Callable[[dict[str, Any]], str | int]):
-        self.requests: list[dict[str, Any]] = []
-        self.keys: list[str] = []
+        self.seen: list[dict[str, Any]] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                outer.requests.append(body)
-                outer.keys.append(self.headers.get("Authorization", ""))
+                headers = {name.lower(): value for name, value in self.headers.items()}
+                outer.seen.append({"path": self.path, "headers": headers, "body": body})
                 said = reply(body)
-                data = json.dumps(_answer(said)).encode()
+                data = json.dumps(_answer(said, body["model"])).encode()
                 try:
                     self.send_response(said if isinstance(said, int) else 200)
                     self.send_header("Content-Type", "application/json")
@@ -43,12 +42,22 @@ class ChatServer:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{self._server.server_port}/v1"
 
+    @property
+    def requests(self) -> list[dict[str, Any]]:
+        """The bodies of the requests so far."""
+        return [seen["body"] for seen in self.seen]
+
+    @property
+    def keys(self) -> list[str]:
+        """What each request had for a key."""
+        return [seen["headers"].get("authorization", "") for seen in self.seen]
+
     def close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
 
 
-def _answer(said: str | int) -> dict[str, Any]:
+def _answer(said: str | int, model: str) -> dict[str, Any]:
     if isinstance(said, int):
         return {"error": {"message": "refused", "type": "invalid_request_error", "code": None}}
     message = {"role": "assistant", "content": said}
@@ -56,7 +65,7 @@ def _answer(said: str | int) -> dict[str, Any]:
         "id": "1",
         "object": "chat.completion",
         "created": 1,
-        "model": "test",
+        "model": model,
         "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 70, "completion_tokens": 30, "total_tokens": 100},
     }

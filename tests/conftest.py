@@ -1,4 +1,4 @@
-"""What every test starts from: no model, no key, an empty cache folder."""
+"""What every test starts from: no model, no key, no proxy, empty cache folders."""
 
 import atexit
 import os
@@ -15,13 +15,16 @@ atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
 
 import dspy  # noqa: E402 - the variables above are read while it is imported
 
-_VARIABLES = ("RLM_MODEL", "RLM_SUB_MODEL", "LLM_API_KEY", "LLM_BASE_URL", "OPENAI_API_KEY")
+_VARIABLES = ("RLM_MODEL", "RLM_SUB_MODEL")
+_ENDINGS = ("_API_KEY", "_TOKEN", "_API_BASE", "_BASE_URL", "_proxy", "_PROXY")
 
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch, tmp_path):
-    for name in _VARIABLES:
-        monkeypatch.delenv(name, raising=False)
+    for name in list(os.environ):
+        if name in _VARIABLES or name.endswith(_ENDINGS):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.setenv("RLM_CACHE_DIR", str(tmp_path / "cache"))
     with dspy.context(lm=None, adapter=None):
         yield

@@ -19,21 +19,11 @@ from rlm_dspy.cli import run
 from rlm_dspy.demo import haystack
 from rlm_dspy.models import available
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*using the .ReadOnly. qualifier:UserWarning")
-
 TEXT = "The grass grows. " * 200 + "The vault of Ostmore opens with tulip. " + "Rain fell. " * 200
 QUESTION = "What opens the vault of Ostmore?"
 SPEND = {"calls", "planner_tokens", "sub_tokens", "dollars", "seconds"}
 KEYS = {"run", "answer", "outputs", "status", "reason", "planned_by", "spend", "context_chars"}
 SUBMIT = "```python\nSUBMIT(answer='tulip')\n```"
-
-
-@pytest.fixture(autouse=True)
-def _bare_machine(monkeypatch, tmp_path):
-    for name in list(os.environ):
-        if name.endswith(("_API_KEY", "_TOKEN", "_API_BASE", "_BASE_URL", "_proxy", "_PROXY")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ def test_a_predictor_asks_the_server(named, openai_server, monkeypatch):
     with dspy.context(lm=resolve_lm(cache=False)):
         answer = dspy.Predict("question -> answer")(question="Capital of France?").answer
     assert answer == "Paris"
-    seen = openai_server.requests[-1]
+    seen = openai_server.seen[-1]
     assert seen["path"] == "/v1/chat/completions"
     assert seen["body"]["model"] == "some/model"
     assert seen["headers"]["authorization"] == f"Bearer {KEY}"
@@ -35,14 +35,14 @@ async def test_and_without_blocking(named, openai_server):
 
 def test_a_private_server_gets_a_placeholder_for_a_key(named, openai_server):
     resolve_lm(cache=False)("hello")
-    assert openai_server.requests[-1]["headers"]["authorization"] == "Bearer no-key-needed"
+    assert openai_server.seen[-1]["headers"]["authorization"] == "Bearer no-key-needed"
 
 
 def test_another_providers_server_does_not_see_the_key(named, openai_server, monkeypatch):
     monkeypatch.setenv("LLM_API_KEY", KEY)
     monkeypatch.setenv("HOSTED_VLLM_API_BASE", openai_server.url)
     resolve_lm("hosted_vllm/other", cache=False)("hello")
-    seen = openai_server.requests[-1]
+    seen = openai_server.seen[-1]
     assert seen["body"]["model"] == "other"
     assert KEY not in str(seen["headers"])
 
@@ -57,7 +57,7 @@ def test_another_providers_server_does_not_see_the_key(named, openai_server, mon
 )
 def test_what_constrains_a_reply_reaches_the_server(named, openai_server, options):
     resolve_lm(cache=False)("hello", **options)
-    body = openai_server.requests[-1]["body"]
+    body = openai_server.seen[-1]["body"]
     for name, value in options.get("extra_body", options).items():
         assert body[name] == value
 

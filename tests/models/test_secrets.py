@@ -45,7 +45,7 @@ def test_not_in_errors_and_logs(lm, status, openai_server, caplog, capsys):
     while error is not None:
         chain.append(f"{error!r} {error} {vars(error)}")
         error = error.__cause__ or error.__context__
-    assert openai_server.requests[-1]["headers"]["authorization"] == f"Bearer {KEY}"
+    assert openai_server.seen[-1]["headers"]["authorization"] == f"Bearer {KEY}"
     assert "hidden" not in " ".join(chain)
     assert "hidden" not in caplog.text
     assert "hidden" not in "".join(capsys.readouterr())
