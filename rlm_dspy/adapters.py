@@ -25,6 +25,7 @@ from dspy.utils.exceptions import AdapterParseError
 from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
 
 from rlm_dspy.coercion import coerce_text, type_name, validated
+from rlm_dspy.signatures import neutral
 
 # A reply ends with its block: what a model writes after it is imagined output.
 STOP = ("\n```\n", "\nOutput:")
@@ -70,12 +71,12 @@ class ReplAdapter(ChatAdapter):
 
     async def acall(self, lm, lm_kwargs, signature, demos, inputs):
         """Adds what the server takes to the request, and asks."""
-        kwargs = {**self._request(self._wire(lm), signature, inputs), **lm_kwargs}
+        kwargs = {**self._request(lm, signature, inputs), **lm_kwargs}
         return await super().acall(lm, kwargs, signature, demos, inputs)
 
     def __call__(self, lm, lm_kwargs, signature, demos, inputs):
         """Adds what the server takes to the request, and asks."""
-        kwargs = {**self._request(self._wire(lm), signature, inputs), **lm_kwargs}
+        kwargs = {**self._request(lm, signature, inputs), **lm_kwargs}
         return super().__call__(lm, kwargs, signature, demos, inputs)
 
     def format(self, signature, demos, inputs) -> list[dict[str, Any]]:
@@ -117,9 +118,10 @@ class ReplAdapter(ChatAdapter):
         rules = (turns[0] if turns else inputs).get("rules") if is_plan(signature) else None
         return f"{signature.instructions}\n\n{rules}" if rules else signature.instructions
 
-    def _request(self, wire: Wire, signature, inputs) -> dict[str, Any]:
-        if not _lean(signature):
-            return {}
+    def _request(self, lm, signature, inputs) -> dict[str, Any]:
+        if not _lean(signature) or _is_text(signature):
+            return {}  # without asking: for a provider's model that costs 0.3 ms
+        wire = self._wire(lm)
         if is_plan(signature):
             request: dict[str, Any] = {"stop": list(STOP)} if wire.stop else {}
             first = inputs.get("output") is None
@@ -246,7 +248,7 @@ def _assistant(signature: type[dspy.Signature], turn: Any) -> str:
 
 def fence(name: str, text: str) -> str:
     """Untrusted text between marks that it cannot close."""
-    text = text.replace(f"</{name}>", f"< /{name}>").replace("[[ ## ", "[ [ ## ")
+    text = neutral(text.replace(f"</{name}>", f"< /{name}>"))
     return f"<{name}>\n{text}\n</{name}>"
 
 
@@ -276,6 +278,11 @@ def _form(annotation: Any) -> str:
         return "Answer with a JSON list of strings only."
     schema = json.dumps(TypeAdapter(annotation).json_schema(), ensure_ascii=False)
     return f"Answer with JSON only, of this schema: {schema}"
+
+
+def _is_text(signature: type[dspy.Signature]) -> bool:
+    """Whether the reply is plain text, as of most sub-queries."""
+    return [field.annotation for field in signature.output_fields.values()] == [str]
 
 
 def _choices(signature: type[dspy.Signature]) -> list[str] | None:

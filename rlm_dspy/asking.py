@@ -170,7 +170,7 @@ def recipe_of(
     if given is not None or models.plans:
         return given
     # What cannot plan may still answer directly what is short enough.
-    short = characters <= RLMOptions().direct_below_tokens * 3
+    short = RLMOptions().fits_directly(characters)
     if route in ("rlm", "direct") or (route == "auto" and short):
         return None
     return Recipe.builtin()

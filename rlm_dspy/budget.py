@@ -193,6 +193,11 @@ class Account:
         """Seconds until `role` must have ended; infinite without a limit."""
         return self.left("seconds", role)
 
+    def timeout(self, role: str) -> float | None:
+        """`seconds_left` as asyncio takes it: None without a limit, never negative."""
+        left = self.seconds_left(role)
+        return None if left == float("inf") else max(left, 0)
+
     def reserve(self, role: str, *, tokens: int, dollars: float) -> Reservation:
         """Holds one attempt's worst case.
 

@@ -162,6 +162,7 @@ def _embedded() -> Iterator[Check]:
     from importlib.util import find_spec
 
     from rlm_dspy.models import KNOWN, available
+    from rlm_dspy.models.llama import INSTALL_ENGINE
 
     present = available()
     if find_spec("xllamacpp") is None:
@@ -169,7 +170,7 @@ def _embedded() -> Iterator[Check]:
             "embedded engine",
             "not installed",
             None,
-            "For a model without a key: pip install 'rlm-dspy-runtime[local]'.",
+            f"For a model without a key: {INSTALL_ENGINE}",
         )
         present = []
     for number, (name, path) in enumerate(present):

@@ -15,7 +15,7 @@ from itertools import takewhile
 from typing import Any
 
 import dspy
-from dspy.utils.exceptions import AdapterParseError, ContextWindowExceededError
+from dspy.utils.exceptions import AdapterParseError
 
 from rlm_dspy.adapters import split_reply
 from rlm_dspy.budget import EXTRACT, Account, Budget
@@ -143,7 +143,7 @@ class Flow:
         self.log = EventLog(task.listeners)
         self.account = Account(task.budget)
         self.transcript = Transcript()
-        self.planned_by: PlannedBy = "recipe" if task.recipe else "model"
+        self.planned_by: PlannedBy = self._planner()
         self._stop = asyncio.Event()
         self._stop_reason = "interrupted"
         self._session: CodeSession | None = None
@@ -188,11 +188,10 @@ class Flow:
         """The work within its seconds; what ends it early is answered by extraction."""
         work = asyncio.ensure_future(self._work())
         stop = asyncio.ensure_future(self._stop.wait())
-        left = self.account.seconds_left("plan")
         try:
             await asyncio.wait(
                 {work, stop},
-                timeout=None if left == float("inf") else max(left, 0),
+                timeout=self.account.timeout("plan"),
                 return_when=asyncio.FIRST_COMPLETED,
             )
             if work.done():
@@ -206,33 +205,29 @@ class Flow:
             await _cancelled(work, stop)
 
     async def _within_grace(self, extraction: Awaitable[Ending]) -> Ending:
-        left = min(self.account.seconds_left(EXTRACT), float("inf"))
+        left = self.account.timeout(EXTRACT)
         if self._stop.is_set():
-            left = min(left, INTERRUPTED_SECONDS)
+            left = min(INTERRUPTED_SECONDS if left is None else left, INTERRUPTED_SECONDS)
         try:
-            return await asyncio.wait_for(
-                extraction, None if left == float("inf") else max(left, 0)
-            )
+            return await asyncio.wait_for(extraction, left)
         except TimeoutError:
             return self._empty("seconds")
 
     async def _work(self) -> Ending:
-        if self.task.recipe is None and self._goes_direct():
-            self.planned_by = "direct"
+        if self.planned_by == "direct":
             return await self._direct()
         await self._open()
         if self.task.recipe is not None:
             return await self._follow(self.task.recipe)
         return await self._plan_until_submitted()
 
-    def _goes_direct(self) -> bool:
+    def _planner(self) -> PlannedBy:
         options = self.task.options
-        if options.route != "auto":
-            return options.route == "direct"
-        characters = sum(
-            len(value) if hasattr(value, "__len__") else 8 for value in self.inputs.values()
-        )
-        return characters <= options.direct_below_tokens * 3
+        if self.task.recipe is not None:
+            return "recipe"
+        sizes = (len(v) if hasattr(v, "__len__") else 8 for v in self.inputs.values())
+        fits = options.route == "auto" and options.fits_directly(sum(sizes))
+        return "direct" if fits or options.route == "direct" else "model"
 
     async def _direct(self) -> Ending:
         inputs = {
@@ -322,12 +317,9 @@ class Flow:
 
     async def _plan(self, sent: dict[str, str]) -> Event:
         started = time.monotonic()
-        given = {"rules": None, "variables": None, "output": None, **sent}
         history = dspy.History(messages=list(self.transcript.turns))
         try:
-            # Only what was sent at a step is in its turn: absent fields render as nothing.
-            inputs = {name: value for name, value in given.items() if value is not None}
-            prediction = await self._ask("plan", history=history, **inputs)
+            prediction = await self._ask("plan", history=history, **sent)
             reasoning, code = prediction.reasoning or "", _unfenced(prediction.code or "")
         except AdapterParseError as error:
             reasoning, code = split_reply(error.lm_response or "")
@@ -502,8 +494,3 @@ async def _cancelled(*tasks: asyncio.Future) -> None:
 def _unfenced(code: str) -> str:
     """Code as an adapter other than ours gives it, fence and all."""
     return split_reply(code)[1] if "```" in code else code
-
-
-def window_exceeded(error: BaseException) -> bool:
-    """Whether a model refused a prompt for its length."""
-    return isinstance(error.__cause__, ContextWindowExceededError)

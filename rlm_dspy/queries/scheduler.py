@@ -7,7 +7,7 @@ settles it after, retries what dspy calls retryable, and gives each attempt an e
 import asyncio
 import copy
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dspy
@@ -31,6 +31,25 @@ MESSAGE_OVERHEAD = 16
 # The shortest reply that is worth asking for when little of a limit is left, in tokens.
 LEAST_REPLY = {"plan": 128, "direct": 64, "extract": 32, "sub_query": 16}
 LONGEST_WAIT = 60.0
+
+
+@dataclass(frozen=True)
+class Size:
+    """What an attempt can use.
+
+    Args:
+        prompt: The most tokens of its prompt.
+        wanted: The most tokens of one reply, as the user or the options have it.
+        copies: How many replies are asked for.
+        limit: The request's parameter that limits a reply.
+        price: The price of a token; None where it is unknown.
+    """
+
+    prompt: int
+    wanted: int
+    copies: int
+    limit: str
+    price: Price | None
 
 
 class Scheduler:
@@ -73,7 +92,7 @@ class Scheduler:
             ConfigurationError: There is no LM, or a dollar limit without a known price.
         """
         lm = lm or getattr(predictor, "lm", None) or dspy.settings.lm
-        with dspy.context(**self._overrides(role, inputs.get("signature"))):
+        with dspy.context(**self._overrides(role)):
             if not hasattr(predictor, "acall"):
                 return await asyncio.to_thread(predictor, **inputs)
             self._check(lm)
@@ -87,7 +106,7 @@ class Scheduler:
                     str(error), model=getattr(lm, "model", None), status=error.status
                 ) from error
 
-    def _overrides(self, role: str, signature: Any) -> dict[str, Any]:
+    def _overrides(self, role: str) -> dict[str, Any]:
         adapter = dspy.settings.adapter or self._adapter
         overrides: dict[str, Any] = {}
         salvaged = role in ("plan", SUB_QUERY)
@@ -132,8 +151,7 @@ class Scheduler:
     async def _attempt(self, attempt: Attempt, perform: Perform) -> Reply:
         more, reservation = await self._reserve(attempt)
         self._in_flight += 1
-        left = self.account.seconds_left(attempt.role)
-        clock = asyncio.timeout(None if left == float("inf") else max(left, 0))
+        clock = asyncio.timeout(self.account.timeout(attempt.role))
         try:
             async with clock:
                 reply = await perform(more)
@@ -162,12 +180,22 @@ class Scheduler:
         Waits while the worst case of attempts in flight, and not what was really used, stands in
         the way of a whole reply: most of them use far less than they reserved.
         """
+        size = self._size(attempt)
+        if size is None:
+            return {}, self.account.reserve(attempt.role, tokens=0, dollars=0.0)
         while True:
-            more, tokens, dollars, whole = self._worst_case(attempt)
+            affordable = self._affordable(attempt.role, size.prompt, size.price) // size.copies
+            whole = affordable >= size.wanted
             if whole or not self._in_flight or self.account.left("calls", attempt.role) < 1:
                 break
             await self._freed.wait()
-        return more, self.account.reserve(attempt.role, tokens=tokens, dollars=dollars)
+        least = LEAST_REPLY.get(attempt.role, 1)
+        reply = max(min(size.wanted, affordable), min(size.wanted, least))
+        replies = reply * size.copies
+        dollars = size.price.most(size.prompt, replies) if size.price else 0.0
+        tokens = size.prompt + replies
+        held = self.account.reserve(attempt.role, tokens=tokens, dollars=dollars)
+        return {size.limit: reply}, held
 
     def _settle(self, attempt: Attempt, reservation: Reservation, reply: Reply) -> None:
         if reply.cache_hit:
@@ -195,14 +223,11 @@ class Scheduler:
             )
         )
 
-    def _worst_case(self, attempt: Attempt) -> tuple[dict[str, Any], int, float, bool]:
-        """What to add to the request, the most tokens and dollars it can then use, and whether the
-        reply may be as long as was wanted.
-        """
+    def _size(self, attempt: Attempt) -> Size | None:
+        """How big an attempt is; None where no limit asks."""
         budget = self.account.budget
         if budget.tokens is None and budget.dollars is None:
-            return {}, 0, 0.0, True
-        prompt = count_tokens(attempt.lm.model, attempt.messages) or prompt_bound(attempt.messages)
+            return None
         price = self._price(attempt)
         if budget.dollars is not None and price is None:
             raise ConfigurationError(
@@ -211,15 +236,17 @@ class Scheduler:
                 "limit tokens or calls instead.",
                 model=attempt.lm.model,
             )
-        copies = int(attempt.parameter("n", "num_generations") or 1)
         name = "max_completion_tokens"
         if name not in getattr(attempt.lm, "kwargs", {}):
             name = "max_tokens"
-        wanted = int(attempt.parameter(name, "max_tokens") or self.options.max_tokens)
-        affordable = self._affordable(attempt.role, prompt, price) // copies
-        reply = max(min(wanted, affordable), min(wanted, LEAST_REPLY.get(attempt.role, 1)))
-        dollars = price.most(prompt, reply * copies) if price else 0.0
-        return {name: reply}, prompt + reply * copies, dollars, affordable >= wanted
+        counted = count_tokens(attempt.lm.model, attempt.messages)
+        return Size(
+            prompt=counted or prompt_bound(attempt.messages),
+            wanted=int(attempt.parameter(name, "max_tokens") or self.options.max_tokens),
+            copies=int(attempt.parameter("n", "num_generations") or 1),
+            limit=name,
+            price=price,
+        )
 
     def _affordable(self, role: str, prompt: int, price: Price | None) -> int:
         """How long a reply the limits allow, in tokens."""

@@ -113,6 +113,11 @@ def written() -> int:
     return _Current.capture.total
 
 
+def printed() -> str:
+    """What the step has written so far, as it will be shown."""
+    return _Current.capture.text()
+
+
 def redirect(target: Any) -> Any:
     """Sends output to `target.write` (None: back to the capture); returns what it replaced."""
     before, _Current.redirect = _Current.redirect, target

@@ -160,7 +160,7 @@ class Worker:
         # The model thread may be in the middle of a frame; then that frame is its last word.
         if self._sending.acquire(blocking=False):
             with contextlib.suppress(BaseException):
-                self.channel.send({"op": "partial", "output": _printed()})
+                self.channel.send({"op": "partial", "output": output.printed()})
             self._sending.release()
 
     # --- the model thread ---
@@ -301,10 +301,6 @@ def _is_full() -> bool:
     except (OSError, MemoryError):
         return True
     return False
-
-
-def _printed() -> str:
-    return output._Current.capture.text()
 
 
 def _describe(error: BaseException) -> str:
