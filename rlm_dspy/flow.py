@@ -9,17 +9,15 @@ machinery did wrong is raised; a limit or an interruption ends in the best parti
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
-from itertools import takewhile
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any
 
 import dspy
 from dspy.utils.exceptions import AdapterParseError
 
 from rlm_dspy.adapters import split_reply
-from rlm_dspy.budget import EXTRACT, Account, Budget
-from rlm_dspy.coercion import submitted, type_name
+from rlm_dspy.budget import EXTRACT, Account
 from rlm_dspy.dspy_errors import ProviderError
 from rlm_dspy.errors import BudgetExceeded, RLMError
 from rlm_dspy.events import (
@@ -33,64 +31,25 @@ from rlm_dspy.events import (
     RunEnded,
     RunStarted,
     Status,
-    Submitted,
     SubQueryAnswered,
 )
 from rlm_dspy.execution import CodeSession
-from rlm_dspy.options import RLMOptions
 from rlm_dspy.queries.operators import Operators
 from rlm_dspy.queries.scheduler import Scheduler, room_for_findings
-from rlm_dspy.rules import rules, variables
+from rlm_dspy.rules import NO_CODE, REPEATED, next_step, rules, variables
 from rlm_dspy.run import Run
 from rlm_dspy.runs.recipes import Recipe
+from rlm_dspy.submission import checked
+from rlm_dspy.task import Task
+from rlm_dspy.transcript import Transcript
 
 logger = logging.getLogger(__name__)
 
-NO_CODE = "[Error] Your reply held no Python code. Reply with one ```python block."
-REPEATED = "(the same code, the same output: do something else, or submit what was found)"
-# An input up to this length is said again at each step, characters.
-SHORT_CHARS = 200
 # A planner that repeats the same step this often, same output and all, will not get further.
 STUCK_AFTER = 4
 EXTRACTED = "Extract forced final output"
 # How long an interrupted run may still take to extract its partial answer, seconds.
 INTERRUPTED_SECONDS = 30.0
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a run is to do; nothing in it changes during a run.
-
-    Args:
-        outer: The user's signature.
-        predictors: The predictors by name: plan, sub_query, extract, direct.
-        sub_lm: The sub-model; None for the predictor's own, else dspy's configured one.
-        tools: The user's tools by name, and what the session calls for each.
-        factory: Makes the interpreter.
-        ours: Whether that interpreter is ours.
-        budget: The limits.
-        max_llm_calls: The limit of `llm_query` and its batch; None for no limit.
-        max_output_chars: How much of a step's output is kept.
-        verbose: Whether each step is logged.
-        recipe: The plan written ahead; None to plan.
-        options: All else.
-        listeners: Called with each event.
-    """
-
-    outer: type[dspy.Signature]
-    predictors: Mapping[str, Any]
-    sub_lm: Any
-    tools: Mapping[str, dspy.Tool]
-    calls: Mapping[str, Callable[..., Any]]
-    factory: Callable[[], Any]
-    ours: bool
-    budget: Budget
-    max_llm_calls: int | None
-    max_output_chars: int
-    verbose: bool
-    recipe: Recipe | None
-    options: RLMOptions
-    listeners: tuple[Callable[[Event], None], ...] = ()
 
 
 @dataclass
@@ -101,32 +60,6 @@ class Ending:
     status: Status
     reason: str = ""
     reasoning: str = ""
-
-
-@dataclass
-class Transcript:
-    """The planner's turns so far: what was sent at each step, and what came of it."""
-
-    turns: list[dict[str, Any]] = field(default_factory=list)
-    steps: list[dict[str, Any]] = field(default_factory=list)
-
-    def findings(self, limit: int) -> str:
-        """The steps as the last extraction reads them, the newest kept when they are too long."""
-        parts: list[str] = []
-        room = limit
-        for step in reversed(self.steps):
-            part = f"{step['code']}\nOutput:\n{step['output']}"
-            if len(part) > room:
-                parts.append(f"… {part[len(part) - room :]}" if room > 200 else "…")
-                break
-            parts.append(part)
-            room -= len(part)
-        return "\n\n".join(reversed(parts)) or "(nothing was run)"
-
-    def repeats(self) -> int:
-        """How often the newest step stands at the end, the same code with the same output."""
-        newest = [(step["code"], step["output"]) for step in reversed(self.steps)]
-        return len(list(takewhile(lambda step: step == newest[0], newest)))
 
 
 class Flow:
@@ -332,22 +265,7 @@ class Flow:
         return await self._session.execute(code)
 
     async def _submit(self, given: dict[str, Any]) -> Event:
-        fields = self.task.outer.output_fields
-        form = f"SUBMIT({', '.join(fields)})"
-        if missing := sorted(set(fields) - set(given)):
-            return Submitted(
-                accepted=False, error=f"[Error] Missing output fields: {missing}. Use {form}"
-            )
-        outputs, errors = {}, []
-        for name, info in fields.items():
-            try:
-                outputs[name] = submitted(given[name], info.annotation)
-            except ValueError as error:
-                kind = type(given[name]).__name__
-                errors.append(f"{name}: expected {type_name(info.annotation)}, got {kind}: {error}")
-        if errors:
-            return Submitted(accepted=False, error="[Type Error] " + "; ".join(errors))
-        return Submitted(accepted=True, outputs=outputs)
+        return checked(self.task.outer, given)
 
     async def _extract(self, reason: str) -> Ending:
         """The best answer from what was found, within what is held back for it."""
@@ -389,24 +307,7 @@ class Flow:
         return self.log.step
 
     def _next(self, step: int) -> str:
-        """What ends every user turn: the budget left, and what to do with the output.
-
-        Measured on look-ups by a 0.5B planner: with this wording 20 of 20 submit, with four others
-        between 3 and 19 do, the rest repeating their step.
-        """
-        left = (self.task.budget.steps or 0) - step
-        asked = self._asked() or "the task"
-        if step == 0:
-            return f"First step ({left} left): look, do not guess."
-        return (
-            f"Next step ({left} left): SUBMIT the short answer to {asked} if the output has it; "
-            "never repeat a step."
-        )
-
-    def _asked(self) -> str:
-        """The last short input as code would write it: the question, in most signatures."""
-        short = [v for v in self.inputs.values() if isinstance(v, str) and len(v) <= SHORT_CHARS]
-        return repr(short[-1]) if short else ""
+        return next_step(step, self.task.budget.steps or 0, self.inputs)
 
     def _typed(self, given: dict[str, Any]) -> dict[str, Any]:
         return {name: given.get(name) for name in self.task.outer.output_fields}

@@ -17,7 +17,6 @@ from rlm_dspy.budget import Budget
 from rlm_dspy.context import Context
 from rlm_dspy.errors import ConfigurationError
 from rlm_dspy.events import Event
-from rlm_dspy.flow import Task
 from rlm_dspy.inputs import prepared
 from rlm_dspy.loop import refuse_own_thread
 from rlm_dspy.models import resolve_lm
@@ -34,6 +33,7 @@ from rlm_dspy.signatures import (
     plan_signature,
 )
 from rlm_dspy.starting import RunHandle
+from rlm_dspy.task import Task
 from rlm_dspy.tools import callable_of, normalized
 
 MAX_LLM_CALLS = 50

@@ -1,7 +1,7 @@
-"""What the planner is told: the rules of the REPL, and what its variables hold.
+"""What the planner is told: the rules of the REPL, what its variables hold, what to do next.
 
-Both are fields of the first turn and never change during a run, so that every prompt extends the
-one before. Of a long input only its type, its length and the two ends of its text are shown.
+The first two are fields of the first turn and never change during a run, so that every prompt
+extends the one before. Of a long input only its type, its length and its two ends are shown.
 """
 
 import json
@@ -36,6 +36,12 @@ Output: ['… Rain fell. In May the mayor of Ulm, Eva Roth, opened the bridge. B
 ```python
 SUBMIT({example})
 ```"""
+
+
+NO_CODE = "[Error] Your reply held no Python code. Reply with one ```python block."
+REPEATED = "(the same code, the same output: do something else, or submit what was found)"
+# An input up to this length is said again at each step, characters.
+SHORT_CHARS = 200
 
 
 def rules(
@@ -97,6 +103,28 @@ def variables(
     return "\n".join(
         _variable(name, value, outer.input_fields.get(name), preview, whole)
         for name, value in inputs.items()
+    )
+
+
+def next_step(step: int, steps: int, inputs: Mapping[str, Any]) -> str:
+    """What ends every user turn: the steps left, and what to do with the output.
+
+    Measured on look-ups by a 0.5B planner: with this wording 20 of 20 submit, with four others
+    between 3 and 19 do, the rest repeating their step.
+
+    Args:
+        step: The step that was taken; 0 before the first.
+        steps: The limit of steps.
+        inputs: The run's inputs; the last short one is the question, in most signatures.
+    """
+    left = steps - step
+    if step == 0:
+        return f"First step ({left} left): look, do not guess."
+    short = [v for v in inputs.values() if isinstance(v, str) and len(v) <= SHORT_CHARS]
+    asked = repr(short[-1]) if short else "the task"
+    return (
+        f"Next step ({left} left): SUBMIT the short answer to {asked} if the output has it; "
+        "never repeat a step."
     )
 
 

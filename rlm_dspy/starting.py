@@ -5,8 +5,9 @@ from typing import Any
 
 import dspy
 
-from rlm_dspy.flow import Flow, Task
+from rlm_dspy.flow import Flow
 from rlm_dspy.loop import Handle
+from rlm_dspy.task import Task
 
 
 class RunHandle:

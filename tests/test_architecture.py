@@ -18,9 +18,10 @@ ROOT = Path(rlm_dspy.__file__).parent
 GROUND = {
     *("errors", "dspy_errors", "wire", "returns", "settings", "options", "budget", "events"),
     *("signatures", "adapters", "coercion", "loop", "run", "rules", "tools"),
+    *("submission", "transcript"),
 }
 ROOMS = {"context", "repl", "models", "runs"}
-MIDDLE = {"inputs", "execution", "flow", "resubmission", "starting"}
+MIDDLE = {"inputs", "execution", "task", "flow", "resubmission", "starting"}
 TOP = {
     *("cli", "__main__", "asking", "choosing", "demo", "doctor", "outcome", "showing"),
     *("serve", "view", "session", "batch", "distributed"),
