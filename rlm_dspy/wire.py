@@ -1,8 +1,8 @@
 """How a value that is too big to copy, or knows more than plain data, enters the REPL's worker.
 
 The room that owns such a value (`context`) and the room that owns the worker (`repl`) do not import
-each other; both know this. The host calls `__to_worker__` once a session, hands the buffers over
-as shared memory, and the worker calls the loader with read-only views of them.
+each other; both know this. The host calls `__to_worker__` once a session and hands the buffers over as
+descriptors; the worker calls the loader with what they hold.
 """
 
 from dataclasses import dataclass, field
@@ -18,8 +18,10 @@ class Parcel:
 
     Args:
         loader: "module:function"; the module is one of `WORKER_MODULES`. The worker calls
-            `function(buffers, meta)` with a read-only `memoryview` of each, and binds the result.
-        buffers: Bytes-like objects; each is copied once into sealed shared memory.
+            `function(buffers, meta)`, each buffer a `SealedMemory` or `PinnedFile`, and binds the
+            result.
+        buffers: Bytes-like objects, which are copied once into sealed memory, or what is shared
+            already.
         meta: Plain data (None, bool, int, float, str, list, dict with str keys).
     """
 

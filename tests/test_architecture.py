@@ -16,7 +16,7 @@ ROOT = Path(rlm_dspy.__file__).parent
 
 # From the ground up: a module imports from floors below its own, or from its own floor.
 GROUND = {
-    *("errors", "dspy_errors", "wire", "returns", "settings", "options", "budget", "events"),
+    *("errors", "dspy_errors", "missing", "wire", "shared", "returns", "settings", "options", "budget", "events"),
     *("signatures", "adapters", "coercion", "loop", "run", "rules", "tools"),
     *("submission", "transcript"),
 }

@@ -6,6 +6,7 @@ without a model. The same class works on the host and, over shared memory, in th
 It promises what `str` gives for every read-only operation; it never reads a source again.
 """
 
+import weakref
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from rlm_dspy.context.search import SearchIndex
 from rlm_dspy.context.sources import Entry, Source, assembled, source_of
 from rlm_dspy.context.view import View
 from rlm_dspy.errors import ContextError
+from rlm_dspy.shared import Joined, SealedMemory, Shared, Stretch
 from rlm_dspy.wire import Parcel
 
 # Longer pieces are not copied into a `Span`; a shorter whole text is kept once it was decoded.
@@ -36,7 +38,16 @@ class Context(View):
         skipped: What was left out of it: (path, reason) pairs.
     """
 
-    __slots__ = ("__weakref__", "_buffer", "_documents", "_opens", "_search", "_skipped", "_text")
+    __slots__ = (
+        "__weakref__",
+        "_buffer",
+        "_documents",
+        "_opens",
+        "_parcel",
+        "_search",
+        "_skipped",
+        "_text",
+    )
 
     def __init__(
         self,
@@ -51,6 +62,7 @@ class Context(View):
         self._skipped = tuple((str(path), str(reason)) for path, reason in skipped)
         self._search: SearchIndex | None = None
         self._text: str | None = None
+        self._parcel: weakref.ref[Parcel] | None = None
 
     # Making one.
 
@@ -145,13 +157,15 @@ class Context(View):
     def _of(
         cls, sources: list[Source], origin: str, skipped: Iterable[tuple[str, str]] = ()
     ) -> Self:
-        if not any(source.data and not source.data.isspace() for source in sources):
+        if all(source.is_blank for source in sources):
             raise ContextError(
                 f"A context needs text, and {origin} held none. Give text, documents or files.",
                 skipped=list(skipped),
             )
         data, entries = assembled(sources)
-        return cls(TextBuffer(data), entries, skipped)
+        size = len(data) if isinstance(data, bytes) else data.size
+        # A text with as many characters as bytes is ASCII.
+        return cls(TextBuffer(data, ascii=size == entries[-1].end), entries, skipped)
 
     # What it is.
 
@@ -230,20 +244,42 @@ class Context(View):
     # Going elsewhere.
 
     def __to_worker__(self) -> Parcel:
-        """The context for the REPL's worker: its text, and the index of its characters if any."""
-        index = self._buffer.index
+        """The context for the REPL's worker: its text, and the index of its characters if any.
+
+        Sessions that are alive together share one parcel.
+        """
+        parcel = self._parcel() if self._parcel else None
+        if parcel is None:
+            parcel = self._packed()
+            self._parcel = weakref.ref(parcel)
+        return parcel
+
+    def _packed(self) -> Parcel:
+        data, index = self._buffer.data, self._buffer.index
+        stretches = data.stretches if isinstance(data, Joined) else ()
+        parts = list(dict.fromkeys(stretch.shared for stretch in stretches))
+        layout = [[parts.index(shared), *rest] for shared, *rest in stretches]
+        if not parts:
+            parts = [data if isinstance(data, Shared) else SealedMemory.of([data])]
+        indexes = [] if index is None else [SealedMemory.of([index])]
         return Parcel(
             loader="rlm_dspy.context.worker:load",
-            buffers=(self._buffer.data,) if index is None else (self._buffer.data, index),
-            meta={
-                "documents": [list(document._entry) for document in self._documents],
-                "skipped": [list(pair) for pair in self._skipped],
-            },
+            buffers=(*parts, *indexes),
+            meta=self._meta(layout),
         )
 
+    def _meta(self, layout: list[list[Any]]) -> dict[str, Any]:
+        return {
+            "documents": [list(document._entry) for document in self._documents],
+            "skipped": [list(pair) for pair in self._skipped],
+            "layout": layout,
+            "ascii": self._buffer.ascii,
+        }
+
     def __reduce__(self) -> tuple[Any, ...]:
-        parcel = self.__to_worker__()
-        return restored, (type(self), tuple(map(bytes, parcel.buffers)), parcel.meta)
+        buffer = self._buffer
+        buffers = (buffer.read(0, buffer.size), *([] if buffer.ascii else [buffer.index]))
+        return restored, (type(self), buffers, self._meta([]))
 
 
 def restored(kind: type[Context], buffers: Sequence[Any], meta: dict[str, Any]) -> Context:
@@ -251,12 +287,16 @@ def restored(kind: type[Context], buffers: Sequence[Any], meta: dict[str, Any]) 
 
     Args:
         kind: `Context` or a class of it.
-        buffers: The text as UTF-8 and, where it is not ASCII, the index of its characters.
-        meta: The "documents" and what was "skipped".
+        buffers: The text as UTF-8, or the parts that the layout puts together, and where it is not
+            ASCII the index of its characters.
+        meta: The "documents", what was "skipped", the "layout" and whether it is "ascii".
     """
-    data, *index = buffers
+    *parts, last = buffers
+    index = None if meta["ascii"] else getattr(last, "view", last)
+    parts = [*parts, last] if meta["ascii"] else parts
+    layout = [Stretch(parts[number], *rest) for number, *rest in meta["layout"]]
     return kind(
-        TextBuffer(data, index=index[0] if index else None),
+        TextBuffer(Joined(layout) if layout else parts[0], index=index, ascii=meta["ascii"]),
         (Entry(*entry) for entry in meta["documents"]),
         (tuple(pair) for pair in meta["skipped"]),
     )

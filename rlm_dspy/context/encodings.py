@@ -62,6 +62,12 @@ def as_utf8(raw: bytes) -> tuple[bytes, dict[str, Any]]:
     return _decoded(raw, encoding), {"encoding": encoding, "encoding_guessed": True}
 
 
+def is_binary(head: bytes) -> bool:
+    """Whether a file that begins so is no UTF-8 text, as far as its beginning tells."""
+    known = (*_SIGNATURES, *(mark for mark, encoding in _MARKS if encoding != "utf-8"))
+    return head.startswith(known) or b"\0" in head[:_SNIFFED_BYTES]
+
+
 def _decoded(raw: bytes, encoding: str) -> bytes:
     try:
         return raw.decode(encoding).encode()

@@ -8,10 +8,12 @@ out and named. Hidden files, and links that lead out of the folder, are not foll
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from rlm_dspy.context.encodings import BinaryData, as_utf8
+from rlm_dspy.context.in_place import in_place
 from rlm_dspy.context.sources import Source
 from rlm_dspy.errors import ContextError
 
@@ -77,6 +79,8 @@ def _read_named(named: str | Path) -> Source:
     if not str(named):
         raise ContextError('"" is not a path. Name a file or a folder ("." for this one).', path="")
     try:
+        if (source := in_place(path)) is not None:
+            return _located(source, path, path.name)
         raw = path.read_bytes()
     except FileNotFoundError as error:
         raise ContextError(
@@ -101,7 +105,7 @@ def _read(raw: bytes, name: str, kind: str) -> Source:
             f"{name}: is not text ({error}). Only text can be read: convert it to text first.",
             path=name,
         ) from error
-    if source.data.isspace() or not source.data:
+    if source.is_blank:
         raise ContextError(f"{name}: is empty. Give a file that holds text.", path=name)
     return source
 
@@ -113,13 +117,13 @@ def _read_folder(folder: Path) -> tuple[list[Source], list[Skipped]]:
         name = path.relative_to(folder).as_posix()
         if not reason:
             try:
-                source = READERS[kind_of(path)](path.read_bytes())
+                source = in_place(path) or READERS[kind_of(path)](path.read_bytes())
             except BinaryData as error:
                 reason = f"binary ({error})"
             except OSError as error:
                 reason = f"unreadable ({error.strerror or error})"
             else:
-                reason = "" if source.data and not source.data.isspace() else "empty"
+                reason = "empty" if source.is_blank else ""
         if reason:
             skipped.append((str(path), reason))
         else:
@@ -155,4 +159,4 @@ def _walk(folder: Path, root: Path) -> Iterator[tuple[Path, str]]:
 
 
 def _located(source: Source, path: Path, title: str) -> Source:
-    return Source(source.data, source.title or title, str(path), source.id, source.metadata)
+    return replace(source, title=source.title or title, path=str(path))

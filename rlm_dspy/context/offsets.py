@@ -1,9 +1,10 @@
 """Characters of a UTF-8 buffer, addressed without decoding it.
 
-`TextBuffer` lays character and line numbers over bytes that stay where they are: a `bytes`, an
-`mmap` or the `memoryview` of shared memory. It keeps one number a block of 4 KiB (the characters
-that start before it; on demand also the newlines), so that 1 GB costs 2 MB, and any position is
-found by bisection and one block. A pure ASCII buffer needs no numbers: its offsets are its bytes.
+`TextBuffer` lays character and line numbers over bytes that stay where they are: in memory, in
+memory shared with other processes, or in files. It keeps one number a block of 4 KiB (the
+characters that start before it; on demand also the newlines), so that 1 GB costs 2 MB, and any
+position is found by bisection and one block. A pure ASCII buffer needs no numbers: its offsets are
+its bytes.
 
 It promises nothing about invalid UTF-8: who fills a buffer checks it first (`ingest`, `documents`).
 """
@@ -13,10 +14,14 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Any
 
+from rlm_dspy.shared import Joined, Shared
+
 BLOCK_BYTES = 4096
 WINDOW_BYTES = 1 << 20
 # The bytes that continue a character; deleting them leaves one byte a character.
 _CONTINUATION = bytes(range(0x80, 0xC0))
+# Bytes that a character has at most.
+_LONGEST = 4
 
 
 def characters_in(piece: bytes) -> int:
@@ -28,10 +33,11 @@ class TextBuffer:
     """A read-only text as UTF-8 bytes with character offsets.
 
     Args:
-        data: Valid UTF-8 in any bytes-like object; it is never copied as a whole.
+        data: Valid UTF-8 in any bytes-like object, or shared; it is never copied as a whole.
         block: Bytes a number of the index.
         window: Bytes that are copied or decoded at once when the buffer is walked.
         index: The index of the same data with the same block, from `index`; built where it is None.
+        ascii: Whether the data is ASCII; None: to be found out.
     """
 
     def __init__(
@@ -41,16 +47,23 @@ class TextBuffer:
         block: int = BLOCK_BYTES,
         window: int = WINDOW_BYTES,
         index: Any = None,
+        ascii: bool | None = None,  # noqa: A002 - as `str.isascii` and `TextBuffer.ascii` say it
     ):
+        self.data = data
         self._whole = data if isinstance(data, bytes) else None
-        self._bytes = memoryview(data).toreadonly().cast("B")
-        self.size = len(self._bytes)
+        # A view decodes without a copy; a file has none.
+        shared = isinstance(data, Shared | Joined)
+        self._view = data.view if shared else memoryview(data).toreadonly().cast("B")
+        self.size = data.size if self._view is None else len(self._view)
         self._block = block
         self._window = max(window, 8)
         self._newlines: array[int] | None = None
-        self.ascii = index is None and all(piece.isascii() for _, piece in self._pieces(0, None))
+        self.ascii = self._is_ascii(index) if ascii is None else ascii
         self._starts = self._counted(index)
         self.chars = self.size if self.ascii else self._starts[-1]
+
+    def _is_ascii(self, index: Any) -> bool:
+        return index is None and all(piece.isascii() for _, piece in self._pieces(0, None))
 
     def _counted(self, index: Any) -> Any:
         if self.ascii:
@@ -74,16 +87,18 @@ class TextBuffer:
         """The character index, for a `TextBuffer` elsewhere over the same bytes; None for ASCII."""
         return None if self.ascii else self._starts.tobytes()
 
-    @property
-    def data(self) -> Any:
-        """The bytes: the object given where it was `bytes`, else a read-only view."""
-        return self._bytes if self._whole is None else self._whole
+    def read(self, low: int, high: int) -> bytes:
+        """The bytes from `low` up to `high`; what lies behind the end is left out."""
+        return self.data.read(low, high) if self._view is None else bytes(self._view[low:high])
+
+    def _decoded(self, low: int, high: int) -> str:
+        return str(self.read(low, high) if self._view is None else self._view[low:high], "utf-8")
 
     def _pieces(self, low: int, high: int | None, step: int = 0) -> Iterator[tuple[int, bytes]]:
         high = self.size if high is None else high
         step = step or self._window
         for start in range(low, high, step):
-            yield start, bytes(self._bytes[start : min(start + step, high)])
+            yield start, self.read(start, min(start + step, high))
 
     # Offsets.
 
@@ -95,7 +110,7 @@ class TextBuffer:
             return self.size
         number = bisect_right(self._starts, char) - 1
         start = self._align(number * self._block)
-        piece = bytes(self._bytes[start : (number + 1) * self._block])
+        piece = self.read(start, (number + 1) * self._block)
         ahead = char - self._starts[number]
         if piece.isascii():
             return start + ahead
@@ -106,13 +121,12 @@ class TextBuffer:
         if self.ascii:
             return byte
         number = byte // self._block
-        return self._starts[number] + characters_in(bytes(self._bytes[number * self._block : byte]))
+        return self._starts[number] + characters_in(self.read(number * self._block, byte))
 
     def _align(self, byte: int) -> int:
         """The first character start at or after a byte."""
-        while byte < self.size and 0x80 <= self._bytes[byte] < 0xC0:
-            byte += 1
-        return byte
+        following = self.read(byte, min(byte + _LONGEST - 1, self.size))
+        return byte + len(following) - len(following.lstrip(_CONTINUATION))
 
     # Text.
 
@@ -120,14 +134,14 @@ class TextBuffer:
         """The characters from `start` up to `end`."""
         if start >= end:
             return ""
-        return str(self._bytes[self.byte_of(start) : self.byte_of(end)], "utf-8")
+        return self._decoded(self.byte_of(start), self.byte_of(end))
 
     def windows(self, start: int, end: int) -> Iterator[str]:
         """The characters from `start` up to `end`, decoded a window at a time."""
         low, high = self.byte_of(start), self.byte_of(end)
         while low < high:
             stop = self._align(min(low + self._window, high))
-            yield str(self._bytes[low:stop], "utf-8")
+            yield self._decoded(low, stop)
             low = stop
 
     # Literal search; positions are characters, -1 is "not there".
@@ -142,7 +156,7 @@ class TextBuffer:
             return self._as_char(self._whole.find(sought, low, high))
         for at in range(low, high, self._window):
             stop = min(at + self._window + len(sought) - 1, high)
-            found = bytes(self._bytes[at:stop]).find(sought)
+            found = self.read(at, stop).find(sought)
             if found >= 0:
                 return self.char_of(at + found)
         return -1
@@ -155,7 +169,7 @@ class TextBuffer:
         low, high = self.byte_of(start), self.byte_of(end)
         while low < high:
             at = max(low, high - self._window - len(sought) + 1)
-            found = bytes(self._bytes[at:high]).rfind(sought)
+            found = self.read(at, high).rfind(sought)
             if found >= 0:
                 return self.char_of(at + found)
             if at == low:
@@ -173,7 +187,7 @@ class TextBuffer:
             return self._whole.count(sought, low, high)
         total, bordered = 0, any(sought.startswith(sought[at:]) for at in range(1, len(sought)))
         while low < high:
-            piece = bytes(self._bytes[low : min(low + self._window + len(sought) - 1, high)])
+            piece = self.read(low, min(low + self._window + len(sought) - 1, high))
             # Where matches can overlap, those counted depend on where counting starts.
             found, last = _matches(piece, sought) if bordered else (piece.count(sought), 0)
             total += found
@@ -195,7 +209,7 @@ class TextBuffer:
         """How many newlines lie before character `char`."""
         byte = self.byte_of(char)
         number = min(byte // self._block, len(self._line_totals) - 1)
-        rest = bytes(self._bytes[number * self._block : byte])
+        rest = self.read(number * self._block, byte)
         return self._line_totals[number] + rest.count(b"\n")
 
     def newline(self, ordinal: int) -> int:
@@ -205,7 +219,7 @@ class TextBuffer:
             return self.chars
         number = bisect_right(totals, ordinal - 1) - 1
         start = number * self._block
-        piece = bytes(self._bytes[start : start + self._block])
+        piece = self.read(start, start + self._block)
         at = -1
         for _ in range(ordinal - totals[number]):
             at = piece.find(b"\n", at + 1)

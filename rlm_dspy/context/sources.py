@@ -6,14 +6,19 @@ hold, gets U+FFFD in their place, character for character, so that offsets stay 
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from rlm_dspy.context.offsets import characters_in
 from rlm_dspy.context.pieces import plain
 from rlm_dspy.errors import ContextError
+from rlm_dspy.settings import cache_dir
+from rlm_dspy.shared import Growing, Joined, Shared, Stretch
 
+# Bytes of a text up to which it is plain `bytes`: a shared one takes two descriptors.
+IN_MEMORY_BYTES = 8 << 20
 # Between two documents in the combined text; and before one that has a title.
 SEPARATOR = "\n\n"
 _TITLE_LINE = "===== {} =====\n"
@@ -51,41 +56,112 @@ class Source:
     """A document on its way into a context.
 
     Args:
-        data: Its text as valid UTF-8.
+        data: Its text as valid UTF-8, or where that lies.
         title: Its title, if it has one.
         path: The file it came from, if any.
         id: An identifier; None: its number.
         metadata: Whatever else is known of it.
+        chars: Its length in characters; None: to be counted.
     """
 
-    data: bytes
+    data: bytes | Stretch
     title: str | None = None
     path: str | None = None
     id: Any = None
     metadata: dict[str, Any] = field(default_factory=dict)
+    chars: int | None = None
+
+    @property
+    def length(self) -> int:
+        """Its length in characters."""
+        if self.chars is None:
+            assert isinstance(self.data, bytes)  # who leaves a text in its file has counted it
+            return characters_in(self.data)
+        return self.chars
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether it has nothing but white space; one that lies in a file has more."""
+        return isinstance(self.data, bytes) and (not self.data or self.data.isspace())
 
 
-def assembled(sources: list[Source]) -> tuple[bytes, list[Entry]]:
+class Assembly:
+    """Parts on their way into one text: small ones together in memory, large files where they are.
+
+    Args:
+        in_memory: Bytes up to which a text is this process's own alone; a longer one is in memory
+            that it can share.
+    """
+
+    def __init__(self, in_memory: int = IN_MEMORY_BYTES):
+        self._in_memory = in_memory
+        self._small: list[bytes] = []
+        self._size = 0
+        self._copied: Growing | None = None
+        # Where the parts are; None stands for what is copied.
+        self._places: list[tuple[Shared | None, int, int]] = []
+
+    def add(self, part: bytes | Stretch) -> None:
+        """Put a part behind the others.
+
+        Raises:
+            OSError: There is no room for it.
+        """
+        if isinstance(part, Stretch):
+            self._places.append(tuple(part))
+            return
+        if self._places and self._places[-1][0] is None:
+            _, start, size = self._places.pop()
+        else:
+            start, size = self._size, 0
+        self._places.append((None, start, size + len(part)))
+        self._size += len(part)
+        self._small.append(part)
+        if self._copied is not None or self._size > self._in_memory:
+            self._share()
+
+    def _share(self) -> None:
+        self._copied = self._copied or Growing(cache_dir)
+        for part in self._small:
+            self._copied.write(part)
+        self._small.clear()
+
+    def finish(self) -> bytes | Shared | Joined:
+        """The whole text."""
+        if self._copied is None and all(shared is None for shared, _, _ in self._places):
+            return b"".join(self._small)
+        if self._small:
+            self._share()
+        copied = (self._copied or Growing(cache_dir)).finish()
+        stretches = [Stretch(shared or copied, *rest) for shared, *rest in self._places]
+        (whole, start, size), *others = stretches
+        alone = not others and start == 0 and size == whole.size
+        return whole if alone else Joined(stretches)
+
+
+def assembled(sources: Iterable[Source]) -> tuple[bytes | Shared | Joined, list[Entry]]:
     """The combined text of several documents, and where each one is in it.
 
     A single document is the whole text. Several are set apart by a blank line, and each one that
     has a title follows a line that shows it, so that a search finds the title; neither belongs to
     a document's own range.
     """
-    parts: list[bytes] = []
-    entries: list[Entry] = []
-    at = 0
-    for number, source in enumerate(sources):
+    whole, entries, at = Assembly(), [], 0
+    coming = iter(sources)
+    first = list(islice(coming, 2))
+    for number, source in enumerate(chain(first, coming)):
         before = SEPARATOR if number else ""
         title = " ".join(source.title.split()) if source.title else None
-        heading = _TITLE_LINE.format(title) if title and len(sources) > 1 else ""
+        heading = _TITLE_LINE.format(title) if title and len(first) > 1 else ""
         opens = at + len(before)
         start = opens + len(heading)
-        at = start + characters_in(source.data)
+        at = start + source.length
         name = number if source.id is None else source.id
         entries.append(Entry(name, title, source.path, opens, start, at, source.metadata))
-        parts += ((before + heading).encode(), source.data)
-    return parts[1] if len(sources) == 1 else b"".join(parts), entries
+        if before or heading:
+            whole.add((before + heading).encode())
+        whole.add(source.data)
+    return whole.finish(), entries
 
 
 def utf8(text: str) -> bytes:

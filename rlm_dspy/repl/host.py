@@ -148,8 +148,6 @@ class Session:
         self.over = self.over or why
         self._drop_worker(group=True)
         self._drop_copies()
-        for variable in self._given.values():
-            variable.close()
         self._given.clear()
 
     def forget(self) -> None:
@@ -281,15 +279,20 @@ class Session:
                 raise InterpreterError(f"the variable name {name!r} is no Python identifier")
             known = self._given.get(name)
             if known is None or not known.is_still(value):
-                self._given[name] = values.prepare(name, value)
-                if known is not None:
-                    known.close()
+                self._given[name] = self._prepared(name, value)
             self._send_variable(worker, name)
+
+    def _prepared(self, name: str, value: Any) -> values.Variable:
+        """A variable; the one there is where another name holds the same object."""
+        for variable in self._given.values():
+            if variable.value is value and variable.is_still(value):
+                return variable
+        return values.prepare(name, value)
 
     def _take_back(self, names: Iterable[str]) -> None:
         """Forget variables that may be what was refused: a recovery would send them again."""
         for name in list(names):
-            self._given.pop(name).close()
+            del self._given[name]
 
     def _send_variable(self, worker: Peer, name: str) -> None:
         if worker.bound.get(name) is not self._given[name]:
@@ -407,10 +410,7 @@ class Session:
         twin.report = dict(self.report)
         twin._worker = copy
         self._is_branched = twin._is_branched = True
-        for name, variable in self._given.items():
-            twin._given[name] = variable.duplicate()
-            if copy.bound.get(name) is variable:
-                copy.bound[name] = twin._given[name]
+        twin._given = dict(self._given)
         return twin
 
 

@@ -53,7 +53,11 @@ class Peer:
             InterpreterError: It cannot enter the REPL.
             OSError: The worker is gone.
         """
-        variables.send(self.channel, name, variable, time.monotonic() + SEND_SECONDS)
+        same = next((other for other, has in self.bound.items() if has is variable), None)
+        if same is None:
+            variables.send(self.channel, name, variable, time.monotonic() + SEND_SECONDS)
+        else:
+            self.send({"op": "alias", "name": name, "of": same})
         self.bound[name] = variable
 
     def last_words(self, max_output_chars: int) -> str:

@@ -31,7 +31,7 @@ TO_WORKER = 256 << 20
 
 _HEAD = struct.Struct(">I")
 _CHUNK = 1 << 16
-_MAX_FDS = 16
+_MAX_FDS = 128
 
 
 class Channel:

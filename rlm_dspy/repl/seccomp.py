@@ -18,8 +18,8 @@ import struct
 _X86_64 = (
     "read:0 write:1 close:3 fstat:5 poll:7 lseek:8 mmap:9 mprotect:10 munmap:11 brk:12 "
     "rt_sigaction:13 rt_sigprocmask:14 rt_sigreturn:15 readv:19 writev:20 select:23 sched_yield:24 "
-    "mremap:25 madvise:28 nanosleep:35 getpid:39 sendto:44 recvfrom:45 sendmsg:46 recvmsg:47 "
-    "getsockname:51 getsockopt:55 clone:56 exit:60 uname:63 fcntl:72 gettimeofday:96 "
+    "pread64:17 mremap:25 madvise:28 nanosleep:35 getpid:39 sendto:44 recvfrom:45 sendmsg:46 "
+    "recvmsg:47 getsockname:51 getsockopt:55 clone:56 exit:60 uname:63 fcntl:72 gettimeofday:96 "
     "getrlimit:97 getrusage:98 times:100 getuid:102 getgid:104 geteuid:107 getegid:108 getppid:110 "
     "sigaltstack:131 prctl:157 gettid:186 time:201 futex:202 sched_getaffinity:204 "
     "restart_syscall:219 clock_gettime:228 clock_getres:229 "
@@ -27,10 +27,10 @@ _X86_64 = (
     "set_robust_list:273 prlimit64:302 getcpu:309 getrandom:318 membarrier:324 rseq:334 clone3:435"
 )
 _AARCH64 = (
-    "read:63 write:64 close:57 fstat:80 lseek:62 mmap:222 mprotect:226 munmap:215 brk:214 "
-    "rt_sigaction:134 rt_sigprocmask:135 rt_sigreturn:139 readv:65 writev:66 sched_yield:124 "
-    "mremap:216 madvise:233 nanosleep:101 getpid:172 sendto:206 recvfrom:207 sendmsg:211 "
-    "recvmsg:212 getsockname:204 getsockopt:209 clone:220 exit:93 uname:160 fcntl:25 "
+    "read:63 write:64 pread64:67 close:57 fstat:80 lseek:62 mmap:222 mprotect:226 munmap:215 "
+    "brk:214 rt_sigaction:134 rt_sigprocmask:135 rt_sigreturn:139 readv:65 writev:66 "
+    "sched_yield:124 mremap:216 madvise:233 nanosleep:101 getpid:172 sendto:206 recvfrom:207 "
+    "sendmsg:211 recvmsg:212 getsockname:204 getsockopt:209 clone:220 exit:93 uname:160 fcntl:25 "
     "gettimeofday:169 getrlimit:163 getrusage:165 times:153 getuid:174 getgid:176 geteuid:175 "
     "getegid:177 getppid:173 sigaltstack:132 prctl:167 gettid:178 futex:98 sched_getaffinity:123 "
     "restart_syscall:128 clock_gettime:113 clock_getres:114 "

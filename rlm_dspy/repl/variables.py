@@ -6,7 +6,6 @@ change that keeps equality (1 to 1.0) is not seen. Values that are no plain data
 compared as such.
 """
 
-import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +13,13 @@ from pydantic_core import PydanticSerializationError, to_jsonable_python
 
 from rlm_dspy.dspy_errors import InterpreterError
 from rlm_dspy.repl.protocol import Channel
-from rlm_dspy.repl.sharing import seal
+from rlm_dspy.repl.values import encode
+from rlm_dspy.shared import SealedMemory, Shared
 from rlm_dspy.wire import Parcel
 
-# Texts from this length on, in characters, go as shared memory and not in a frame.
-BIG_TEXT = 1 << 20
+# From this length on, in characters of a text or bytes of other data, a value goes as shared memory
+# and not in a frame.
+BIG = 1 << 20
 
 _ATOMS = (str, int, float, bool, bytes, type(None))
 
@@ -54,9 +55,8 @@ class Variable:
 
     value: Any
     mirror: Any
-    number: int = -1  # the sealed memory's descriptor
-    sizes: tuple[int, ...] = ()
     parcel: Parcel | None = None
+    buffers: tuple[Shared, ...] = ()  # the parcel's, as they go over
 
     def is_still(self, value: Any) -> bool:
         """Whether this value, given again, is what was sent."""
@@ -70,17 +70,6 @@ class Variable:
             return bool(_mirror(value) == self.mirror)
         except (TypeError, ValueError, RecursionError):  # `prepare` says what is wrong with it
             return False
-
-    def duplicate(self) -> "Variable":
-        """The same for another session."""
-        number = os.dup(self.number) if self.number >= 0 else -1
-        return Variable(self.value, self.mirror, number, self.sizes, self.parcel)
-
-    def close(self) -> None:
-        """Give its shared memory back."""
-        if self.number >= 0:
-            os.close(self.number)
-            self.number = -1
 
 
 def prepare(name: str, value: Any) -> Variable:
@@ -96,14 +85,18 @@ def prepare(name: str, value: Any) -> Variable:
     try:
         if hasattr(type(value), "__to_worker__"):
             parcel = value.__to_worker__()
-        elif type(value) is str and len(value) >= BIG_TEXT:
+        elif type(value) is str and len(value) >= BIG:
             parcel = Parcel("str", (value,))
         else:
             return Variable(value, _mirror(value))
-        number, sizes = seal(parcel.buffers)
+        buffers = tuple(map(_shared, parcel.buffers))
     except (TypeError, ValueError, OSError, RecursionError) as error:
         raise InterpreterError(f"the variable {name!r} cannot enter the REPL: {error}") from error
-    return Variable(value, None, number, tuple(sizes), parcel)
+    return Variable(value, None, parcel, buffers)
+
+
+def _shared(buffer: Any) -> Shared:
+    return buffer if isinstance(buffer, Shared) else SealedMemory.of([buffer])
 
 
 def send(channel: Channel, name: str, variable: Variable, deadline: float) -> None:
@@ -119,17 +112,27 @@ def send(channel: Channel, name: str, variable: Variable, deadline: float) -> No
         InterpreterError: It cannot enter the REPL.
         OSError: The worker is gone.
     """
-    parcel = variable.parcel
     try:
-        if parcel is not None:
-            message = {"op": "map", "name": name, "loader": parcel.loader, "meta": parcel.meta}
-            message["sizes"] = list(variable.sizes)
-            channel.send(message, fds=[variable.number], deadline=deadline, convert=to_plain)
+        if variable.parcel is not None:
+            _send_parcel(channel, name, variable.parcel, variable.buffers, deadline)
+            return
+        body = encode({"op": "bind", "name": name, "value": variable.value}, to_plain)
+        if len(body) < BIG:
+            channel.send_encoded(body, deadline=deadline)
         else:
-            message = {"op": "bind", "name": name, "value": variable.value}
-            channel.send(message, deadline=deadline, convert=to_plain)
+            whole = SealedMemory.of([encode(variable.value, to_plain)])
+            _send_parcel(channel, name, Parcel("plain"), (whole,), deadline)
     except (TypeError, ValueError, RecursionError) as error:
         raise InterpreterError(f"the variable {name!r} cannot enter the REPL: {error}") from error
+
+
+def _send_parcel(
+    channel: Channel, name: str, parcel: Parcel, buffers: tuple[Shared, ...], deadline: float
+) -> None:
+    message = {"op": "map", "name": name, "loader": parcel.loader, "meta": parcel.meta}
+    message["buffers"] = [(b.size, b.stamp, b.name) for b in buffers]
+    numbers = [b.number for b in buffers]
+    channel.send(message, fds=numbers, deadline=deadline, convert=to_plain)
 
 
 def _mirror(value: Any) -> Any:

@@ -28,8 +28,8 @@ from rlm_dspy.repl import isolation, output
 from rlm_dspy.repl.namespace import Namespace, StepResult, ToolFailed
 from rlm_dspy.repl.plain import to_plain
 from rlm_dspy.repl.protocol import FROM_WORKER, NUDGE, TO_WORKER, Channel
-from rlm_dspy.repl.sharing import map_buffers, map_bytes
-from rlm_dspy.repl.values import encode
+from rlm_dspy.repl.values import decode, encode
+from rlm_dspy.shared import Shared, received
 
 # Free memory that a step must leave behind, in bytes; with less, the next step could not even
 # start.
@@ -73,6 +73,7 @@ class Worker:
         self.start = start
         self.report = report
         self.namespace = namespace(self.call_tool, max_output_chars=int(start["max_output_chars"]))
+        self._given: dict[str, Any] = {}
         self._refusal: dict[str, Any] | None = None
         self._snapshot, self._room = -1, 0
 
@@ -187,7 +188,7 @@ class Worker:
         op = message["op"]
         if op == "run":
             self._run(message)
-        elif op in ("bind", "map"):
+        elif op in ("bind", "map", "alias"):
             self._bind(message)
         elif op == "snapshot":
             self._snapshot = self.channel.fds.popleft()
@@ -206,19 +207,27 @@ class Worker:
         try:
             if message["op"] == "bind":
                 value = message["value"]
+            elif message["op"] == "alias":
+                value = self._given[message["of"]]
             else:
-                if size := map_bytes(message["sizes"]):
-                    self._ask_control(room=size)
-                buffers = map_buffers(self.channel.fds.popleft(), message["sizes"])
-                value = _load(message["loader"], buffers, message["meta"])
+                value = _load(message["loader"], self._received(message), message["meta"])
         except Exception as error:  # noqa: BLE001 - a loader is foreign code; `run` tells of it
             why = f"the variable {name!r} cannot be bound: {_describe(error)}"
             self._refuse(why, policy=False)
             return
+        self._given[name] = value
         try:
             self.namespace.bind(name, value)
         except ValueError as error:
             self._refuse(str(error), policy=True)
+
+    def _received(self, message: dict[str, Any]) -> list[Shared]:
+        numbers = [self.channel.fds.popleft() for _ in message["buffers"]]
+        mapped = sum(size + mmap.PAGESIZE for size, stamp, _ in message["buffers"] if not stamp)
+        if mapped:
+            self._ask_control(room=mapped)
+        pairs = zip(numbers, message["buffers"], strict=True)
+        return [received(number, *described) for number, described in pairs]
 
     def _refuse(self, why: str, *, policy: bool) -> None:
         """Keep the first reason why the next step will not run."""
@@ -273,9 +282,11 @@ class Worker:
         raise ToolFailed(answer["message"], answer["type"])
 
 
-def _load(loader: str, buffers: tuple[memoryview, ...], meta: dict[str, Any]) -> Any:
-    if loader == "str":
-        return str(buffers[0], "utf-8", "surrogatepass")
+def _load(loader: str, buffers: list[Shared], meta: dict[str, Any]) -> Any:
+    if loader in ("str", "plain"):
+        view = buffers[0].view
+        assert view is not None  # the host seals these
+        return str(view, "utf-8", "surrogatepass") if loader == "str" else decode(view)
     module, _, function = loader.partition(":")
     if module not in wire.WORKER_MODULES:
         raise ValueError(f"{module} is not one of the worker's modules")

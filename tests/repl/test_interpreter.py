@@ -24,7 +24,7 @@ from rlm_dspy.dspy_errors import CodeFailed, InterpreterError, PolicyViolation
 from rlm_dspy.errors import ConfigurationError
 from rlm_dspy.repl import RestrictedInterpreter
 from rlm_dspy.repl.launch import Executor
-from rlm_dspy.repl.variables import BIG_TEXT
+from rlm_dspy.repl.variables import BIG
 
 
 @pytest.fixture
@@ -257,11 +257,11 @@ def test_typed_values_arrive_as_plain_data(value, arrives):
 
 
 def test_a_large_text_is_a_real_str():
-    text = "é" + "abcdefghi\n" * (BIG_TEXT // 10) + "\ud800 end"
+    text = "é" + "abcdefghi\n" * (BIG // 10) + "\ud800 end"
     with RestrictedInterpreter() as repl:
         step = "print(type(text) is str, len(text), text[0], text[-3:], text.count('abc'))"
         shown = repl.execute(step, {"text": text})
-    assert shown == f"True {len(text)} é end {BIG_TEXT // 10}\n"
+    assert shown == f"True {len(text)} é end {BIG // 10}\n"
 
 
 @pytest.mark.parametrize("value", [object(), lambda: 1, open])
@@ -476,11 +476,11 @@ def test_the_first_step_lost_starts_anew():
 @pytest.mark.parametrize("options", [{"snapshots": False}, {"_launcher": Executor()}])
 def test_without_copies_the_given_variables_come_back(options):
     with RestrictedInterpreter(step_seconds=0.5, **options) as repl:
-        repl.execute("x = 1", {"given": "text", "big": "b" * BIG_TEXT})
+        repl.execute("x = 1", {"given": "text", "big": "b" * BIG})
         with pytest.raises(CodeFailed, match="those that code defined are gone"):
             repl.execute("while True: pass")
         step = "print(given, len(big), 'x' in globals())"
-        assert repl.execute(step) == f"text {BIG_TEXT} False\n"
+        assert repl.execute(step) == f"text {BIG} False\n"
 
 
 def test_random_numbers_go_on_after_a_roll_back_as_they_would_have():
@@ -585,6 +585,42 @@ def test_a_context_is_mapped_and_needs_no_private_memory():
         with pytest.raises(CodeFailed, match="filled the 32 MiB"):
             repl.execute("str(context) + 'x'")
         assert repl.execute("print(len(context))") == "100000000\n"
+
+
+def test_a_text_in_a_file_is_read_where_it_lies(tmp_path, monkeypatch):
+    monkeypatch.setattr("rlm_dspy.context.in_place.IN_PLACE_BYTES", 1)
+    monkeypatch.setattr("rlm_dspy.context.in_place.in_place.__defaults__", (1,))
+    path = tmp_path / "text.txt"
+    path.write_text("zwölf\n" * 1000, encoding="utf-8")
+    context = Context.from_path(path)
+    with RestrictedInterpreter() as repl:
+        for _ in range(2):
+            shown = repl.execute("print(len(context), context.lines(7, 7))", {"context": context})
+            assert shown == "6000 ['zwölf']\n"
+        twin = repl.branch()
+        path.write_text("other")
+        with pytest.raises(CodeFailed, match=r"text\.txt: changed while it was in use"):
+            repl.execute("context.find('zwölf', 3000)")
+        with twin, pytest.raises(CodeFailed, match="changed while it was in use"):
+            twin.execute("context.find('zwölf', 3000)")
+
+
+def test_large_plain_data_passes_whole(repl):
+    rows = [{"text": "x" * 1000, "n": n} for n in range(3000)]
+    assert repl.execute("print(len(rows), rows[2999]['n'])", {"rows": rows}) == "3000 2999\n"
+
+
+def test_one_object_under_two_names_is_one_object(repl):
+    context, rows = Context.from_text("text"), [1]
+    given = {"context": context, "P": context, "rows": rows, "same": rows}
+    step = "print(context is P, rows is same)"
+    assert repl.execute(step, given) == "True True\n"
+    rows.append(2)
+    assert repl.execute("print(rows is same, same)", given) == "True [1, 2]\n"
+    repl._session._worker.handle.kill()
+    with pytest.raises(CodeFailed):
+        repl.execute("1")
+    assert repl.execute(step) == "True True\n"
 
 
 def test_a_span_passes_to_a_tool_as_its_text():
