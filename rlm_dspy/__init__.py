@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from rlm_dspy.budget import Spend as Spend
     from rlm_dspy.context import Context as Context
     from rlm_dspy.context import Document as Document
+    from rlm_dspy.context import ReadLimits as ReadLimits
+    from rlm_dspy.context import ReadOptions as ReadOptions
     from rlm_dspy.context import Span as Span
     from rlm_dspy.dspy_errors import CodeFailed as CodeFailed
     from rlm_dspy.dspy_errors import InterpreterError as InterpreterError
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
     from rlm_dspy.errors import RLMError as RLMError
     from rlm_dspy.errors import StoreError as StoreError
     from rlm_dspy.errors import SubQueryError as SubQueryError
+    from rlm_dspy.files import File as File
     from rlm_dspy.models import resolve_lm as resolve_lm
     from rlm_dspy.options import RLMOptions as RLMOptions
+    from rlm_dspy.queries.images import ImageReader as ImageReader
     from rlm_dspy.repl import RestrictedInterpreter as RestrictedInterpreter
     from rlm_dspy.rlm import RLM as RLM
     from rlm_dspy.run import Run as Run
@@ -41,10 +45,12 @@ _PUBLIC = {
     "rlm_dspy.run": ["Run"],
     "rlm_dspy.budget": ["Budget", "Spend"],
     "rlm_dspy.options": ["RLMOptions"],
-    "rlm_dspy.context": ["Context", "Document", "Span"],
+    "rlm_dspy.files": ["File"],
+    "rlm_dspy.context": ["Context", "Document", "ReadLimits", "ReadOptions", "Span"],
     "rlm_dspy.runs.recipes": ["Recipe"],
     "rlm_dspy.repl": ["RestrictedInterpreter"],
     "rlm_dspy.models": ["resolve_lm"],
+    "rlm_dspy.queries.images": ["ImageReader"],
     "rlm_dspy.errors": [
         "RLMError",
         "ConfigurationError",

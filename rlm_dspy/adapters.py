@@ -261,12 +261,13 @@ def _answer_form(signature: type[dspy.Signature]) -> str:
     fields = signature.output_fields
     if len(fields) == 1:
         field = next(iter(fields.values()))
-        return _form(field.annotation)
+        return answer_form(field.annotation)
     keys = ", ".join(f'"{name}" ({type_name(f.annotation)})' for name, f in fields.items())
     return f"Reply with one JSON object with the keys {keys}."
 
 
-def _form(annotation: Any) -> str:
+def answer_form(annotation: Any) -> str:
+    """How a reply of one type is asked for; empty for plain text."""
     if annotation in (str, Any):
         return ""
     named = {bool: "yes or no", int: "one whole number", float: "one number"}.get(annotation)

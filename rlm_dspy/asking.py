@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlm_dspy.choosing import Models, models_of
 from rlm_dspy.errors import ConfigurationError, RLMError
+from rlm_dspy.given import context_of, piped_paths
 from rlm_dspy.outcome import INTERRUPTED, Outcome, UsageError
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ class Asked:
         recipe: A recipe to follow.
         route: "auto", "direct" or "rlm".
         limits: What `limits` takes.
+        reading: What of the paths is read: `ReadOptions`'s own names.
+        vision_model: The model that reads images and scanned pages; None: nobody does.
+        paths_from_stdin: Whether standard input has more paths, one a line or ended by zero bytes.
+        cache: Whether answers may come from dspy's cache.
     """
 
     query: str
@@ -53,6 +58,10 @@ class Asked:
     recipe: str | None = None
     route: str | None = None
     limits: Mapping[str, Any] = field(default_factory=dict)
+    reading: Mapping[str, Any] = field(default_factory=dict)
+    vision_model: str | None = None
+    paths_from_stdin: bool = False
+    cache: bool = True
 
 
 def answer(asked: Asked, listen: Callable[["Event"], None], note: Callable[[str], None]) -> Outcome:
@@ -69,8 +78,9 @@ def answer(asked: Asked, listen: Callable[["Event"], None], note: Callable[[str]
     """
     query = question_of(asked.query)
     budget = limits(**asked.limits)
-    context = context_of(list(asked.paths))
-    models = models_of(asked.model, asked.sub_model)
+    paths = [*asked.paths, *(piped_paths() if asked.paths_from_stdin else ())]
+    context = context_of(paths, asked.reading, asked.vision_model, budget, note)
+    models = models_of(asked.model, asked.sub_model, cache=asked.cache)
     recipe = recipe_of(asked.recipe, asked.route, models, len(context))
     rlm = rlm_of(asked.signature, models, budget, recipe, asked.route)
     outputs = dict.fromkeys(rlm.signature.output_fields)
@@ -126,22 +136,6 @@ def question_of(text: str) -> str:
     if not text.strip():
         raise UsageError("The question is empty: write it as the first argument, in quotes.")
     return text
-
-
-def context_of(paths: list[str]) -> "Context":
-    """What the question is about: files and folders, or standard input for none and for "-".
-
-    Raises:
-        UsageError: "-" stands beside other paths.
-        ContextError: One cannot be read, or there is no text.
-    """
-    from rlm_dspy.context import Context
-
-    if not paths or paths == ["-"]:
-        return Context.from_stdin()
-    if "-" in paths:
-        raise UsageError("'-' (standard input) cannot be given together with other paths.")
-    return Context.from_paths(paths)
 
 
 def recipe_of(

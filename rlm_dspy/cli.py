@@ -19,7 +19,7 @@ import typer
 
 from rlm_dspy.asking import CALLS, SIGNATURE, STEPS, Asked, answer
 from rlm_dspy.errors import RLMError
-from rlm_dspy.outcome import ExitCode, Outcome, exit_code_of
+from rlm_dspy.outcome import ExitCode, Outcome, UsageError, exit_code_of
 from rlm_dspy.view.text import printable
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ models_app = typer.Typer(
     help="The embedded models on this machine.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(models_app, name="models")
+cache_app = typer.Typer(
+    help="The models' answers on this machine.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(cache_app, name="cache")
 
 
 class Route(StrEnum):
@@ -120,6 +124,7 @@ Paths = Annotated[
     list[str] | None,
     typer.Argument(metavar="[PATH]...", help="Files and folders; none or - reads stdin."),
 ]
+PATTERN_HELP = "as in .gitignore; may be repeated."
 
 
 @app.command()
@@ -133,15 +138,42 @@ def ask(  # noqa: PLR0913 - a command's options are its arguments
     signature: Annotated[str, typer.Option(help="Inputs and typed outputs.")] = SIGNATURE,
     recipe: Annotated[str | None, typer.Option(help="A built-in recipe's name, or a file.")] = None,
     route: Annotated[Route | None, typer.Option(help="How to answer. Default: rlm.")] = None,
+    include: Annotated[
+        list[str] | None, typer.Option(help=f"Read only files that match, {PATTERN_HELP}")
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help=f"Leave out what matches, {PATTERN_HELP}")
+    ] = None,
+    types: Annotated[
+        list[str] | None,
+        typer.Option("--type", help="Read only a kind or extension: pdf, mail, log, py, …"),
+    ] = None,
+    hidden: Annotated[bool, typer.Option("--hidden", help="Read hidden files too.")] = False,
+    paths_from_stdin: Annotated[
+        bool, typer.Option("--paths-from-stdin", help="Take paths from stdin, one a line.")
+    ] = False,
+    urls: Annotated[bool, typer.Option("--urls", help="Fetch paths that are URLs.")] = False,
+    vision_model: Annotated[
+        str | None, typer.Option(help="A model that reads images and scanned pages.")
+    ] = None,
     budget_dollars: Annotated[float | None, typer.Option(help="Most dollars to spend.")] = None,
     budget_tokens: Annotated[int | None, typer.Option(help="Most tokens.")] = None,
     budget_calls: Annotated[int, typer.Option(help="Most calls of models.")] = CALLS,
     budget_seconds: Annotated[float | None, typer.Option(help="Most seconds.")] = None,
     max_steps: Annotated[int, typer.Option(min=1, help="Most steps of the planner.")] = STEPS,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Pay for every answer, even one that is known.")
+    ] = False,
     as_object: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the answer alone.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", dir_okay=False, help="Write the run as one HTML page."),
+    ] = None,
 ) -> int:
     """Answer a question over files, folders or standard input."""
+    if html is not None and not html.parent.is_dir():
+        raise UsageError(f"--html {str(html)!r}: there is no folder {str(html.parent)!r}.")
     asked = Asked(
         query=query,
         paths=tuple(paths or ()),
@@ -157,6 +189,16 @@ def ask(  # noqa: PLR0913 - a command's options are its arguments
             "seconds": budget_seconds,
             "steps": max_steps,
         },
+        reading={
+            "include": include or (),
+            "exclude": exclude or (),
+            "types": types or (),
+            "hidden": hidden,
+            "urls": urls,
+        },
+        vision_model=vision_model,
+        paths_from_stdin=paths_from_stdin,
+        cache=not no_cache,
     )
     from rlm_dspy.view.terminal import TerminalView
 
@@ -164,7 +206,12 @@ def ask(  # noqa: PLR0913 - a command's options are its arguments
     with _quiet_libraries():
         with view.live():
             outcome = answer(asked, view.listen, view.note)
-        return _report(outcome, as_object=as_object, quiet=quiet)
+        code = _report(outcome, as_object=as_object, quiet=quiet)
+        if html is not None and outcome.run is not None:
+            from rlm_dspy.view.html import render
+
+            html.write_text(render(outcome.run, title=query), encoding="utf-8")
+        return code
 
 
 def _report(outcome: Outcome, *, as_object: bool, quiet: bool) -> int:
@@ -252,6 +299,26 @@ def demo(
 
     with _quiet_libraries():
         return shown(_console(), model, seed, tokens, questions)
+
+
+@cache_app.command("stats")
+def show_cache() -> None:
+    """Show where the answers lie, how many they are, and how much room they take."""
+    from rlm_dspy.caching import cache_stats
+
+    stats = cache_stats()
+    _to_stdout(f"folder   {stats.folder or '(none: answers are kept in memory only)'}")
+    _to_stdout(f"answers  {stats.answers:,}")
+    _to_stdout(f"size     {stats.size / 1e6:,.1f} of at most {stats.limit / 1e6:,.0f} MB")
+
+
+@cache_app.command("clear")
+def forget_answers() -> None:
+    """Forget every answer."""
+    from rlm_dspy.caching import clear_cache
+    from rlm_dspy.view.text import counted
+
+    _to_stdout(f"{counted(clear_cache(), 'answer')} forgotten")
 
 
 @models_app.command("list")

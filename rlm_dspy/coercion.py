@@ -9,10 +9,12 @@ import enum
 import json
 import re
 import types
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from dspy.adapters.utils import annotation_allows_none, parse_value
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
+
+from rlm_dspy.missing import Missing
 
 _NUMBER = re.compile(r"[-+]?\d[\d,_]*(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _NOTHING = {"none", "null", "n/a", "not found", "not mentioned", "unknown", ""}
@@ -38,6 +40,8 @@ def coerce_text(text: str, annotation: Any) -> Any:
     text = _unfenced(text.strip())
     if annotation in (str, Any):
         return text
+    if get_origin(annotation) is Annotated:
+        return limited(coerce_text(text, get_args(annotation)[0]), annotation)
     if (members := _union(annotation)) is not None:
         return _coerce_union(text, annotation, members)
     options = _options(annotation)
@@ -61,8 +65,7 @@ def validated(value: Any, annotation: Any) -> Any:
     try:
         return parse_value(value, annotation)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise ValueError(f"{first['msg']}, got {_short(value)}") from error
+        raise _misfit(error, value) from error
     except (TypeError, SyntaxError) as error:
         raise ValueError(f"{error}, got {_short(value)}") from error
 
@@ -71,10 +74,14 @@ def submitted(value: Any, annotation: Any) -> Any:
     """A value that code submitted, as an output of its type.
 
     Raises:
-        ValueError: The value does not fit the type; None fits only where the type says so.
+        ValueError: The value does not fit the type; None, and `Missing`, which counts as None, fit
+            only where the type says so.
     """
-    if value is None and not annotation_allows_none(annotation) and annotation is not Any:
-        raise ValueError("got None")
+    if value is None or isinstance(value, Missing):
+        if not annotation_allows_none(annotation) and annotation is not Any:
+            raise ValueError(f"got {value}")
+        return None
+    value = _without_missing(value)
     if annotation is str and not isinstance(value, str):
         if isinstance(value, (list, dict)):
             return json.dumps(value, ensure_ascii=False, default=str)
@@ -82,10 +89,22 @@ def submitted(value: Any, annotation: Any) -> Any:
     return validated(value, annotation)
 
 
+def _without_missing(value: Any) -> Any:
+    if isinstance(value, Missing):
+        return None
+    if isinstance(value, dict):
+        return {key: _without_missing(item) for key, item in value.items()}
+    if type(value) in (list, tuple, set, frozenset):
+        return type(value)(map(_without_missing, value))
+    return value
+
+
 def type_name(annotation: Any) -> str:
     """A type as code would write it: "str", "list[str]", "Literal['a', 'b']"."""
     if annotation is None or annotation is type(None):
         return "None"
+    if get_origin(annotation) is Annotated:
+        return type_name(get_args(annotation)[0])
     if get_origin(annotation) is Literal:
         return f"Literal[{', '.join(repr(option) for option in get_args(annotation))}]"
     if (members := _union(annotation)) is not None:
@@ -94,6 +113,24 @@ def type_name(annotation: Any) -> str:
         origin = getattr(get_origin(annotation), "__name__", str(get_origin(annotation)))
         return f"{origin}[{', '.join(type_name(arg) for arg in get_args(annotation))}]"
     return getattr(annotation, "__name__", str(annotation))
+
+
+def limited(value: Any, annotation: Any) -> Any:
+    """A value of a type's bare form, where the limits of the type allow it.
+
+    Raises:
+        ValueError: They do not.
+    """
+    if get_origin(annotation) is not Annotated:
+        return value
+    try:
+        return TypeAdapter(annotation).validate_python(value)
+    except ValidationError as error:
+        raise _misfit(error, value) from error
+
+
+def _misfit(error: ValidationError, value: Any) -> ValueError:
+    return ValueError(f"{error.errors()[0]['msg']}, got {_short(value)}")
 
 
 def _short(value: Any) -> str:

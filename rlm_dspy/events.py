@@ -5,15 +5,21 @@ them. The flow uses only what an event holds, never what produced it, so that a 
 for the models and the REPL.
 """
 
+import copy
+import itertools
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 PlannedBy = Literal["model", "recipe", "direct", "phase0"]
 Status = Literal["completed", "partial", "failed"]
+
+# The sub-query that is being answered, by its number in its run; 0 where none is.
+ANSWERING: ContextVar[int] = ContextVar("ANSWERING", default=0)
 
 
 class Event(BaseModel):
@@ -22,6 +28,8 @@ class Event(BaseModel):
     Args:
         at: Seconds since the run started; set by the log.
         step: The step of the planner that it belongs to, from 1; 0 before the first.
+        run: The sub-run that it belongs to, as "2" or, for the third one within that, "2.3"; empty
+            for the run itself. Set by the log.
     """
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
@@ -29,10 +37,22 @@ class Event(BaseModel):
     kind: str = ""
     at: float = 0.0
     step: int = 0
+    run: str = ""
 
 
 class RunStarted(Event):
-    """A run began."""
+    """A run began.
+
+    Args:
+        signature: Its inputs and outputs.
+        inputs: The inputs' types, by name.
+        model: The model that plans.
+        sub_model: The model that answers sub-queries.
+        planned_by: What plans.
+        limits: The limits that are set, by their names in `Budget`; none for a sub-run, which
+            spends its parent's account.
+        query: The sub-query of its parent that a sub-run answers; 0 for the run itself.
+    """
 
     kind: Literal["run_started"] = "run_started"
     signature: str
@@ -40,6 +60,8 @@ class RunStarted(Event):
     model: str
     sub_model: str
     planned_by: PlannedBy
+    limits: dict[str, float] = {}
+    query: int = 0
 
 
 class Planned(Event):
@@ -81,7 +103,8 @@ class SubQueryStarted(Event):
         query: Its number in the run, from 1.
         operator: "llm_query", "ask", "ask_each", "keep" or "combine".
         question: The question.
-        characters: Length of the text it reads.
+        characters: Length of the question and of the text it reads.
+        items: How many items share the call.
     """
 
     kind: Literal["sub_query_started"] = "sub_query_started"
@@ -89,6 +112,7 @@ class SubQueryStarted(Event):
     operator: str
     question: str
     characters: int
+    items: int = 1
 
 
 class SubQueryAnswered(Event):
@@ -96,13 +120,15 @@ class SubQueryAnswered(Event):
 
     Args:
         query: Its number in the run, from 1.
-        value: The typed answer.
+        value: The typed answer; of a call with several items, the list of their answers.
+        missing: The items without an answer in this call, by position from 0, each with the reason.
         seconds: How long it took.
     """
 
     kind: Literal["sub_query_answered"] = "sub_query_answered"
     query: int
     value: Any
+    missing: dict[int, str] = {}
     seconds: float = 0.0
 
 
@@ -113,12 +139,14 @@ class SubQueryFailed(Event):
         query: Its number in the run, from 1.
         error: The class name of the error.
         reason: The error's message.
+        too_much: The provider refused what was in the request, so that a part of it may pass.
     """
 
     kind: Literal["sub_query_failed"] = "sub_query_failed"
     query: int
     error: str
     reason: str
+    too_much: bool = False
 
 
 class Charged(Event):
@@ -127,20 +155,25 @@ class Charged(Event):
     Args:
         role: The predictor: "plan", "sub_query", "extract" or "direct".
         model: The model's name.
+        query: The sub-query that it was made for, by its number in the run; 0 for none.
         prompt_tokens: Tokens of the prompt.
-        completion_tokens: Tokens of the reply.
+        completion_tokens: Tokens of the reply, reasoning included.
+        reasoning_tokens: Tokens of reasoning.
         cached_tokens: Prompt tokens that the provider's prompt cache answered.
         dollars: What it cost, in US dollars.
         cache_hit: dspy's cache answered: nothing was charged.
-        estimated: The model reported no usage: the counts are upper bounds.
+        estimated: The model reported no usage, as where an attempt was broken off: the counts are
+            upper bounds.
         error: The class name of the error that ended the attempt; empty when it succeeded.
     """
 
     kind: Literal["charged"] = "charged"
     role: str
     model: str
+    query: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    reasoning_tokens: int = 0
     cached_tokens: int = 0
     dollars: float = 0.0
     cache_hit: bool = False
@@ -198,7 +231,7 @@ E = TypeVar("E", bound=Event)
 
 
 class EventLog:
-    """The events of one run, in order, in memory.
+    """The events of one run and its sub-runs, in order, in memory.
 
     Args:
         listeners: Called with each event as it is appended, in the run's thread: be quick.
@@ -206,10 +239,21 @@ class EventLog:
 
     def __init__(self, listeners: tuple[Callable[[Event], None], ...] = ()):
         self.id = uuid.uuid4().hex[:12]
+        self.run = ""
         self.step = 0
         self._started = time.monotonic()
         self._events: list[Event] = []
         self._listeners = listeners
+        self._children = itertools.count(1)
+
+    def child(self) -> "EventLog":
+        """The log of a sub-run: its events are among this one's, under the sub-run's number."""
+        child = copy.copy(self)
+        number = str(next(self._children))
+        child.run = f"{self.run}.{number}" if self.run else number
+        child.step = 0
+        child._children = itertools.count(1)
+        return child
 
     def append(self, event: E) -> E:
         """Stamps the event with its time and step and appends it.
@@ -218,15 +262,16 @@ class EventLog:
             The stamped event.
         """
         at = round(time.monotonic() - self._started, 6)
-        stamped = event.model_copy(update={"at": at, "step": event.step or self.step})
+        told = {"at": at, "step": event.step or self.step, "run": self.run}
+        stamped = event.model_copy(update=told)
         self._events.append(stamped)
         for listener in self._listeners:
             listener(stamped)
         return stamped
 
     def of(self, kind: type[E]) -> list[E]:
-        """All events of one type, in order."""
-        return [event for event in self._events if isinstance(event, kind)]
+        """This run's own events of one type, in order."""
+        return [e for e in self._events if isinstance(e, kind) and e.run == self.run]
 
     def __iter__(self) -> Iterator[Event]:
         return iter(list(self._events))

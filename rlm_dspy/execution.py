@@ -2,38 +2,46 @@
 
 An interpreter is driven from one thread of its own, ours and foreign ones alike, since dspy's check
 which thread calls them. What code calls on the host is bridged from there to the run's event loop.
+Promised: a run that ends while its thread is still in a step does not wait for the step, and each
+interpreter that was made is shut down, by another thread where its own is stuck.
 """
 
 import asyncio
-import base64
 import concurrent.futures
 import functools
 import inspect
 import logging
+import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any
 
 import dspy
-from dspy.primitives.code_interpreter import (
-    SIMPLE_TYPES,
-    CodeExecutionError,
-    CodeInterpreterError,
-    FinalOutput,
-)
+from dspy.primitives.code_interpreter import CodeExecutionError, CodeInterpreterError, FinalOutput
 from dspy.primitives.sandbox_serializable import SandboxSerializable
 from dspy.utils.exceptions import format_error_for_lm
 
 from rlm_dspy.dspy_errors import InterpreterError
-from rlm_dspy.errors import ConfigurationError
+from rlm_dspy.errors import RLMError
 from rlm_dspy.events import Executed
+from rlm_dspy.interpreters import (
+    as_json,
+    assignment,
+    crossing,
+    equip,
+    instructions_of,
+    is_ours,
+    made_by,
+)
 from rlm_dspy.loop import OwnThread, shielded
 
 logger = logging.getLogger(__name__)
 
 NO_OUTPUT = "(no output - did you forget to print?)"
-# How long a foreign interpreter may take to shut down before its thread is left behind, seconds.
+# How long an interpreter may take to shut down before its thread is left behind, seconds.
 SHUTDOWN_SECONDS = 5.0
+# How long a cancelled run waits for the step that it ends, seconds.
+BREAK_OFF_SECONDS = 1.0
 
 
 class CodeSession:
@@ -61,15 +69,24 @@ class CodeSession:
         self._loop = asyncio.get_running_loop()
         self._calls: set[concurrent.futures.Future] = set()
         self._variables: dict[str, Any] = {}
-        self.interpreter: Any = None
+        self._interpreter: Any = None
+        self._started = False
+        self._closed = False
+        self._once = threading.Lock()  # held by the one that shuts the interpreter down
         self.isolation: dict[str, Any] = {}
+
+    @property
+    def instructions(self) -> str:
+        """What a foreign interpreter says of itself, for the planner."""
+        said = instructions_of(self._factory)
+        return said or str(getattr(self._interpreter, "execution_instructions", None) or "")
 
     async def start(self, variables: Mapping[str, Any]) -> None:
         """Makes and starts the interpreter, and hands it the variables.
 
         Raises:
             ConfigurationError: The factory made something else.
-            InterpreterError: It cannot be started.
+            InterpreterError: It cannot be started, or a variable cannot be made in it.
         """
         await self._run(self._start, dict(variables))
 
@@ -84,7 +101,7 @@ class CodeSession:
         """
         started = time.monotonic()
         try:
-            result = await self._run(self.interpreter.execute, code, self._variables)
+            result = await self._run(self._interpreter.execute, code, self._variables)
         except (CodeExecutionError, SyntaxError) as error:
             output, outcome, submitted = self._failed(error), "error", None
         else:
@@ -94,15 +111,15 @@ class CodeSession:
 
     async def close(self) -> None:
         """Ends the interpreter; never raises, and never waits for long."""
-        for call in list(self._calls):
-            call.cancel()
-        if self.interpreter is not None:
-            # Shielded: a shutdown that waits for a tool is still done when the tool returns.
-            done = shielded(self._thread.submit(self.interpreter.shutdown))
-            try:
-                await asyncio.wait_for(done, SHUTDOWN_SECONDS)
-            except Exception as error:  # noqa: BLE001 - the run has its answer; nothing may lose it
-                logger.warning("The interpreter did not shut down cleanly: %r", error)
+        self._closed = True
+        self._cancel_calls()
+        # Shielded: a shutdown that waits for a tool is still done when the tool returns.
+        done = shielded(self._thread.submit(self._shut_down))
+        try:
+            await asyncio.wait_for(done, SHUTDOWN_SECONDS)
+        except TimeoutError:
+            logger.warning("The interpreter's thread is stuck: it is shut down from another one")
+            self._loop.run_in_executor(None, self._shut_down)
         self._thread.close()
 
     async def _run(self, fn: Callable[..., Any], *args: Any) -> Any:
@@ -111,46 +128,82 @@ class CodeSession:
         try:
             return await shielded(future)
         except asyncio.CancelledError:
-            for call in list(self._calls):
-                call.cancel()
-            if callable(interrupt := getattr(self.interpreter, "interrupt", None)):
-                await asyncio.to_thread(interrupt)
+            self._closed = True
+            self._cancel_calls()
+            ended = self._loop.run_in_executor(None, self._break_off)
+            await asyncio.wait({ended}, timeout=BREAK_OFF_SECONDS)
             raise
-        except (CodeExecutionError, InterpreterError):
+        except (CodeExecutionError, RLMError, SyntaxError):
             raise
         except CodeInterpreterError as error:
             raise InterpreterError(f"The interpreter failed: {error}") from error
+        except Exception as error:
+            said = f"The interpreter failed: {type(error).__name__}: {error}"
+            raise InterpreterError(said) from error
 
     def _start(self, variables: dict[str, Any]) -> None:
-        interpreter = self._factory()
-        if not all(callable(getattr(interpreter, n, None)) for n in ("execute", "shutdown")):
-            raise ConfigurationError(
-                "interpreter_factory must return a CodeInterpreter, "
-                f"not {type(interpreter).__name__}."
-            )
-        self.interpreter = interpreter
-        interpreter.tools.update({n: self._bridge(n, tool) for n, tool in self._tools.items()})
-        if hasattr(interpreter, "output_fields"):
-            interpreter.output_fields = output_fields(self._outer)
-        if hasattr(interpreter, "_tools_registered"):  # dspy's: register the fresh tools
-            interpreter._tools_registered = False
+        self._interpreter = interpreter = made_by(self._factory)
+        tools = {name: self._bridge(tool) for name, tool in self._tools.items()}
+        equip(interpreter, tools, self._outer)
+        if self._closed:
+            return
         interpreter.start()
+        self._started = True
         self.isolation = dict(getattr(interpreter, "isolation_report", None) or {})
         for name, value in variables.items():
             if isinstance(value, SandboxSerializable):
-                interpreter.execute(*assignment(name, value))
+                self._make(name, value)
             else:
                 self._variables[name] = value
 
-    def _bridge(self, name: str, tool: Callable[..., Any]) -> Callable[..., Any]:
-        if not inspect.iscoroutinefunction(tool):
-            return tool
+    def _make(self, name: str, value: SandboxSerializable) -> None:
+        try:
+            self._interpreter.execute(*assignment(name, value))
+        except (CodeExecutionError, SyntaxError) as error:
+            raise InterpreterError(
+                f"The input {name!r} ({type(value).__name__}) cannot be made in this interpreter: "
+                f"{error}\nGive it as plain data, or choose another interpreter_factory."
+            ) from error
+
+    def _cancel_calls(self) -> None:
+        for call in list(self._calls):
+            call.cancel()
+
+    def _break_off(self) -> None:
+        """Ends the step that runs, from another thread than the one that it runs in.
+
+        An interpreter without `interrupt` is shut down for it. That of dspy's Deno interpreter
+        waits for the step: its process is killed.
+        """
+        interpreter = self._interpreter
+        try:
+            if callable(interrupt := getattr(interpreter, "interrupt", None)):
+                interrupt()
+            elif (process := getattr(interpreter, "deno_process", None)) is not None:
+                process.kill()
+            elif self._started:
+                self._shut_down()
+        except Exception as error:  # noqa: BLE001 - the run ends whatever comes of it
+            logger.warning("The interpreter's step could not be ended: %r", error)
+
+    def _shut_down(self) -> None:
+        if self._interpreter is None or not self._once.acquire(blocking=False):
+            return
+        try:
+            self._interpreter.shutdown()
+        except Exception as error:  # noqa: BLE001 - the run has its answer; nothing may lose it
+            logger.warning("The interpreter did not shut down cleanly: %r", error)
+
+    def _bridge(self, tool: Callable[..., Any]) -> Callable[..., Any]:
+        waits, crosses = inspect.iscoroutinefunction(tool), is_ours(self._factory)
 
         @functools.wraps(tool)
         def call(*args: Any, **kwargs: Any) -> Any:
-            return self._await(tool(*args, **kwargs))
+            result = tool(*args, **kwargs)
+            result = self._await(result) if waits else result
+            return result if crosses else as_json(result)
 
-        call.__name__ = name
+        call.__dict__["__signature__"] = crossing(tool)
         return call
 
     def _await(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -162,17 +215,19 @@ class CodeSession:
             self._calls.discard(future)
 
     def _failed(self, error: Exception) -> str:
-        printed = getattr(error, "output", "") or ""
+        printed = getattr(error, "output", None)
         said = f"[Error] {format_error_for_lm(error)}"
-        return self._cut(f"{printed.rstrip()}\n{said}" if printed.strip() else said)
+        if isinstance(printed, str) and printed.strip():
+            said = f"{printed.rstrip()}\n{said}"
+        return self._cut(said)
 
     def _shown(self, result: Any) -> tuple[str, Any, dict[str, Any] | None]:
         if isinstance(result, FinalOutput):
             output = result.output
             return "", "submit", output if isinstance(output, dict) else {"": output}
-        if isinstance(result, list):
+        if isinstance(result, list) and result:  # lines of output
             result = "\n".join(map(str, result))
-        text = str(result) if result else ""
+        text = "" if result is None else str(result)
         return self._cut(text) if text.strip() else NO_OUTPUT, "ok", None
 
     def _cut(self, text: str) -> str:
@@ -182,27 +237,3 @@ class CodeSession:
         omitted = len(text) - 2 * half
         tail = text[len(text) - half :]
         return f"{text[:half]}\n… ({omitted:,} characters left out) …\n{tail}"
-
-
-def output_fields(outer: type[dspy.Signature]) -> list[dict[str, str]]:
-    """The outputs as dspy's interpreters take them: simple types are named, others left out."""
-    fields = []
-    for name, field in outer.output_fields.items():
-        kind: Any = field.annotation
-        named = {"type": kind.__name__} if kind in SIMPLE_TYPES else {}
-        fields.append({"name": name, **named})
-    return fields
-
-
-def assignment(name: str, value: SandboxSerializable) -> tuple[str, dict[str, Any]]:
-    """Code that makes a serializable value in the interpreter, and the variables that it reads."""
-    raw, payload, lines = f"_raw_{name}", value.to_sandbox(), []
-    given = {raw: payload if isinstance(payload, str) else ""}
-    if isinstance(payload, bytes):
-        try:
-            given[raw] = payload.decode("utf-8")
-        except UnicodeDecodeError:
-            given = {f"{raw}_base64": base64.b64encode(payload).decode("ascii")}
-            lines = ["import base64", f"{raw} = base64.b64decode({raw}_base64)"]
-    lines += [value.sandbox_setup(), value.sandbox_assignment(name, raw)]
-    return "\n".join(line for line in lines if line), given

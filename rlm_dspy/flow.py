@@ -16,32 +16,34 @@ from typing import Any
 import dspy
 from dspy.utils.exceptions import AdapterParseError
 
+from rlm_dspy.account import EXTRACT, Account, SubAccount
 from rlm_dspy.adapters import split_reply
-from rlm_dspy.budget import EXTRACT, Account
-from rlm_dspy.dspy_errors import ProviderError
+from rlm_dspy.briefing import Briefing
 from rlm_dspy.errors import BudgetExceeded, RLMError
 from rlm_dspy.events import (
+    ANSWERING,
     Answered,
     Event,
     EventLog,
     Executed,
-    Extracted,
     Planned,
     PlannedBy,
     RunEnded,
     RunStarted,
     Status,
-    SubQueryAnswered,
 )
-from rlm_dspy.execution import CodeSession
-from rlm_dspy.queries.operators import Operators
-from rlm_dspy.queries.scheduler import Scheduler, room_for_findings
-from rlm_dspy.rules import NO_CODE, REPEATED, next_step, rules, variables
+from rlm_dspy.extracting import Extraction
+from rlm_dspy.inputs import prepared
+from rlm_dspy.queries.scheduler import Scheduler
+from rlm_dspy.rules import REPEATED
 from rlm_dspy.run import Run
 from rlm_dspy.runs.recipes import Recipe
+from rlm_dspy.spoken import say_output, say_step
+from rlm_dspy.streak import Streak
 from rlm_dspy.submission import checked
 from rlm_dspy.task import Task
 from rlm_dspy.transcript import Transcript
+from rlm_dspy.workbench import Workbench
 
 logger = logging.getLogger(__name__)
 
@@ -62,24 +64,44 @@ class Ending:
     reasoning: str = ""
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a sub-run stands in its tree: what it shares with the run that started it.
+
+    Args:
+        log: Takes its events.
+        account: Is charged.
+        scheduler: Asks models.
+    """
+
+    log: EventLog
+    account: SubAccount
+    scheduler: Scheduler
+
+
 class Flow:
     """One run of a task.
 
     Args:
         task: What to do.
         inputs: The inputs by name, checked; long texts are `Context`s already.
+        place: Where a sub-run stands; None for a run of its own.
     """
 
-    def __init__(self, task: Task, inputs: dict[str, Any]):
+    def __init__(self, task: Task, inputs: dict[str, Any], place: Place | None = None):
         self.task = task
         self.inputs = inputs
-        self.log = EventLog(task.listeners)
-        self.account = Account(task.budget)
+        self.log = place.log if place else EventLog(task.listeners)
+        self.account = place.account if place else Account(task.budget)
+        self.scheduler = place.scheduler if place else self._new_scheduler()
         self.transcript = Transcript()
         self.planned_by: PlannedBy = self._planner()
         self._stop = asyncio.Event()
         self._stop_reason = "interrupted"
-        self._session: CodeSession | None = None
+        self._streak = Streak(task.options.max_errors)
+        self._bench: Workbench | None = None
+        self._briefing = Briefing(task, inputs, recursive=False)
+        self._extraction = Extraction(task, self.log, self.scheduler, self.transcript, self._ask)
         self._loop = asyncio.get_running_loop()
 
     async def run(self) -> dspy.Prediction:
@@ -91,7 +113,6 @@ class Flow:
         Raises:
             RLMError: The machinery failed; the error carries the `run`.
         """
-        self.scheduler = Scheduler(self.account, self.log, self.task.options)
         self._note_start()
         try:
             ending = await self._bounded()
@@ -99,7 +120,8 @@ class Flow:
             error.run = self._finish(Ending({}, "failed", f"{type(error).__name__}: {error}"))
             raise
         finally:
-            await self._close()
+            if self._bench is not None:
+                await self._bench.close()
         run = self._finish(ending)
         return dspy.Prediction(
             **ending.outputs,
@@ -108,6 +130,9 @@ class Flow:
             run=run,
         )
 
+    def _new_scheduler(self) -> Scheduler:
+        return Scheduler(self.account, self.log, self.task.options)
+
     def stop(self, reason: str = "interrupted") -> None:
         """Ends the run soon, with the best partial answer; from any thread."""
         self._stop_reason = reason
@@ -115,7 +140,10 @@ class Flow:
 
     async def effect(self, perform: Callable[[], Awaitable[Event]]) -> Any:
         """The one seam: performs an effect and appends its event; the run uses only the event."""
-        return self.log.append(await perform())
+        event = self.log.append(await perform())
+        if self._streak.is_too_long(event):
+            self.stop("errors")
+        return event
 
     async def _bounded(self) -> Ending:
         """The work within its seconds; what ends it early is answered by extraction."""
@@ -147,12 +175,13 @@ class Flow:
             return self._empty("seconds")
 
     async def _work(self) -> Ending:
+        self.scheduler.require_prices(*map(self.task.lm_of, self.task.predictors))
         if self.planned_by == "direct":
             return await self._direct()
-        await self._open()
+        bench = await self._open()
         if self.task.recipe is not None:
-            return await self._follow(self.task.recipe)
-        return await self._plan_until_submitted()
+            return await self._follow(self.task.recipe, bench)
+        return await self._plan_until_submitted(bench)
 
     def _planner(self) -> PlannedBy:
         options = self.task.options
@@ -178,62 +207,56 @@ class Flow:
             return self._empty(f"the answer does not fit the signature: {error.message}")
         return Ending(event.outputs, "completed")
 
-    async def _open(self) -> None:
-        task = self.task
-        operators = Operators(
-            self.scheduler,
-            self.log,
-            self.effect,
-            task.predictors["sub_query"],
-            task.sub_lm,
-            task.max_llm_calls,
-        ).functions()
-        if not task.ours:
-            operators = {n: f for n, f in operators.items() if n.startswith("llm_query")}
-        tools = {**operators, **task.calls}
-        self._session = CodeSession(task.factory, tools, task.outer, task.max_output_chars)
-        given = dict(self.inputs)
-        if task.recipe is not None:
-            given |= task.recipe.variables(task.outer, self.inputs)
-        if "context" in given and task.ours:
-            given["P"] = given["context"]
-        await self._session.start(given)
+    async def _open(self) -> Workbench:
+        nests = self.account.depth + 1 < self.task.budget.depth
+        sub_run = self._sub_run if nests else None
+        self._bench = Workbench(self.task, self.scheduler, self.log, self.effect, sub_run)
+        await self._bench.open(self.inputs)
+        runtime = self._bench.instructions
+        self._briefing = Briefing(self.task, self.inputs, recursive=nests, runtime=runtime)
+        return self._bench
 
-    async def _close(self) -> None:
-        if self._session is not None:
-            await self._session.close()
+    async def _sub_run(
+        self, outer: type[dspy.Signature], inputs: dict[str, Any]
+    ) -> dspy.Prediction:
+        log, account = self.log.child(), self.account.child()
+        place = Place(log, account, self.scheduler.child(account, log))
+        task = self.task.inner(outer)
+        given = prepared(outer, inputs, task.options, ours=task.ours, searched=False)
+        return await Flow(task, given, place).run()
 
-    async def _plan_until_submitted(self) -> Ending:
-        first = {
-            "rules": self._rules(),
-            "variables": f"{self._variables()}\n\n{self._next(0)}",
-        }
+    async def _plan_until_submitted(self, bench: Workbench) -> Ending:
+        first = self._briefing.first()
         output: str | None = None
         while True:
             step = self._next_step()
             sent = {"output": output} if output is not None else first
             planned = await self.effect(lambda sent=sent: self._plan(sent))
-            ending, output = await self._run_step(planned, step)
+            ending, output = await self._run_step(planned, step, bench)
             if ending is not None:
                 return ending
             self.transcript.turns.append(
                 {**sent, "reasoning": planned.reasoning, "code": planned.code}
             )
 
-    async def _follow(self, recipe: Recipe) -> Ending:
+    async def _follow(self, recipe: Recipe, bench: Workbench) -> Ending:
         for code in recipe.steps:
             step = self._next_step()
             planned = await self.effect(lambda code=code: _written(code))
-            ending, output = await self._run_step(planned, step)
+            ending, output = await self._run_step(planned, step, bench)
             if ending is not None:
                 return ending
             if self.log.of(Executed)[-1].outcome == "error":
                 return await self._extract(f"the recipe {recipe.name!r} failed: {output}")
         return await self._extract(f"the recipe {recipe.name!r} submitted nothing")
 
-    async def _run_step(self, planned: Planned, step: int) -> tuple[Ending | None, str]:
+    async def _run_step(
+        self, planned: Planned, step: int, bench: Workbench
+    ) -> tuple[Ending | None, str]:
         """Runs one step's code; gives the ending if it submitted, and what the planner is told."""
-        executed = await self.effect(lambda: self._execute(planned.code))
+        if self.task.verbose:
+            say_step(step, self.task.steps, planned.reasoning, planned.code)
+        executed = await self.effect(lambda: bench.execute(planned.code))
         output = executed.output
         if executed.outcome == "submit":
             event = await self.effect(lambda: self._submit(executed.submitted or {}))
@@ -246,7 +269,7 @@ class Flow:
         if repeats >= STUCK_AFTER and self.task.recipe is None:
             return await self._extract("stuck"), output
         said = REPEATED if repeats > 1 else output
-        return None, f"{said.rstrip()}\n\n{self._next(step)}"
+        return None, f"{said.rstrip()}\n\n{self._briefing.next(step)}"
 
     async def _plan(self, sent: dict[str, str]) -> Event:
         started = time.monotonic()
@@ -258,56 +281,26 @@ class Flow:
             reasoning, code = split_reply(error.lm_response or "")
         return Planned(reasoning=reasoning, code=code, seconds=round(time.monotonic() - started, 6))
 
-    async def _execute(self, code: str) -> Event:
-        if not code.strip():
-            return Executed(output=NO_CODE, outcome="error")
-        assert self._session is not None
-        return await self._session.execute(code)
-
     async def _submit(self, given: dict[str, Any]) -> Event:
-        return checked(self.task.outer, given)
+        return checked(self.task.outer, given, self.task.options)
 
     async def _extract(self, reason: str) -> Ending:
-        """The best answer from what was found, within what is held back for it."""
-
-        async def extract() -> Event:
-            room = min(self.task.options.extract_chars, room_for_findings(self.account))
-            given = self._variables(min(self.task.options.preview_chars, room // 4))
-            try:
-                prediction = await self._ask(
-                    "extract",
-                    variables=given[: room // 2],
-                    findings=self._findings(room - min(len(given), room // 2)),
-                )
-                outputs = self._typed(dict(prediction.items()))
-            except (AdapterParseError, BudgetExceeded, ProviderError) as error:
-                nothing = dict.fromkeys(self.task.outer.output_fields)
-                return Extracted(outputs=nothing, reason=reason, error=str(error))
-            return Extracted(outputs=outputs, reason=reason)
-
         logger.info("RLM ends early (%s): extracting the answer from what was found", reason)
-        event = await self.effect(extract)
+        event = await self.effect(lambda: self._extraction.event(reason, self._briefing))
         return Ending(event.outputs, "partial", reason, EXTRACTED)
 
-    def _findings(self, limit: int) -> str:
-        """The transcript, and what sub-queries of an unfinished step answered."""
-        found = self.transcript.findings(limit)
-        done = len(self.transcript.steps)
-        unfinished = [e.value for e in self.log.of(SubQueryAnswered) if e.step > done]
-        if unfinished:
-            answers = "\n".join(str(value) for value in unfinished)
-            found = f"{found}\n\nAnswers of sub-queries in the last step:\n{answers}"
-        return found[-limit:] if limit else "(nothing)"
-
     async def _ask(self, role: str, **inputs: Any) -> Any:
+        inputs = {**self.task.signatures_of(role), **inputs}
         return await self.scheduler.call(self.task.predictors[role], role, None, **inputs)
 
     def _next_step(self) -> int:
-        self.log.step = self.account.take_step()
+        if self.log.step >= self.task.steps:
+            raise BudgetExceeded(
+                f"The limit of {self.task.steps} steps is reached.", limit="steps", asked=1, left=0
+            )
+        self.account.take_step()
+        self.log.step += 1
         return self.log.step
-
-    def _next(self, step: int) -> str:
-        return next_step(step, self.task.budget.steps or 0, self.inputs)
 
     def _typed(self, given: dict[str, Any]) -> dict[str, Any]:
         return {name: given.get(name) for name in self.task.outer.output_fields}
@@ -315,39 +308,17 @@ class Flow:
     def _empty(self, reason: str) -> Ending:
         return Ending(dict.fromkeys(self.task.outer.output_fields), "partial", reason)
 
-    def _rules(self) -> str:
-        text = next((n for n, value in self.inputs.items() if hasattr(value, "describe")), None)
-        return rules(
-            self.task.outer,
-            self.task.tools,
-            text=text or next(iter(self.inputs), None) if not self.task.ours else text,
-            ours=self.task.ours,
-            instructions=self._runtime(),
-        )
-
-    def _runtime(self) -> str:
-        """What a foreign interpreter says of itself, unless the planner's instruction says it."""
-        runtime = getattr(self.task.factory, "execution_instructions", "") or ""
-        signature = getattr(self.task.predictors["plan"], "signature", None)
-        return "" if runtime in getattr(signature, "instructions", "") else runtime
-
-    def _variables(self, preview: int | None = None) -> str:
-        options = self.task.options
-        return variables(
-            self.task.outer,
-            self.inputs,
-            preview=options.preview_chars if preview is None else preview,
-            whole=options.context_above_chars,
-        )
-
     def _note_start(self) -> None:
+        nested = bool(self.log.run)
         self.log.append(
             RunStarted(
                 signature=str(self.task.outer.signature),
                 inputs={name: type(value).__name__ for name, value in self.inputs.items()},
-                model=self._models()["main"],
-                sub_model=self._models()["sub"],
+                model=self.task.models["main"],
+                sub_model=self.task.models["sub"],
                 planned_by=self.planned_by,
+                limits={} if nested else self.task.budget.limits,
+                query=ANSWERING.get() if nested else 0,
             )
         )
 
@@ -355,12 +326,7 @@ class Flow:
         step = {"reasoning": planned.reasoning, "code": planned.code, "output": output}
         self.transcript.steps.append(step)
         if self.task.verbose:
-            logger.info("RLM step %d\n%s\n%s\n%s", self.log.step, *step.values())
-
-    def _models(self) -> dict[str, str]:
-        main = getattr(self.task.predictors["plan"], "lm", None) or dspy.settings.lm
-        sub = self.task.sub_lm or getattr(self.task.predictors["sub_query"], "lm", None) or main
-        return {"main": str(getattr(main, "model", "")), "sub": str(getattr(sub, "model", ""))}
+            say_output(output)
 
     def _finish(self, ending: Ending) -> Run:
         spend = self.account.spend
@@ -373,8 +339,8 @@ class Flow:
             spend=spend,
             events=tuple(self.log),
             trajectory=tuple(self.transcript.steps),
-            models=self._models(),
-            isolation=self._session.isolation if self._session else {},
+            models=self.task.models,
+            isolation=self._bench.isolation if self._bench else {},
         )
 
 

@@ -8,6 +8,7 @@ import dspy
 
 from rlm_dspy.context import Context
 from rlm_dspy.errors import ConfigurationError, ContextError
+from rlm_dspy.interpreters import as_json
 from rlm_dspy.options import RLMOptions
 
 
@@ -25,7 +26,8 @@ def prepared(
         outer: The user's signature.
         inputs: The inputs by name.
         options: Which texts are long.
-        ours: Whether the interpreter is ours; another one gets a `Context` as a `str`.
+        ours: Whether the interpreter is ours; another one gets a `Context` as a `str`, and what is
+            no plain data as such.
         searched: Whether a recipe will search a context: the longest text is one, however short.
 
     Raises:
@@ -62,5 +64,4 @@ def _value(name: str, value: Any, above: int) -> Any:
 
 
 def _foreign(value: Any) -> Any:
-    value = Context.from_path(value) if isinstance(value, Path) else value
-    return str(value) if isinstance(value, Context) else value
+    return str(Context.from_path(value)) if isinstance(value, Path) else as_json(value)

@@ -203,12 +203,17 @@ class Handle:
             self.future.set_result(task.result())
 
 
-def shielded(future: concurrent.futures.Future) -> asyncio.Future:
-    """The future on the caller's loop; cancelling what awaits it leaves the future as it is."""
+async def shielded(future: concurrent.futures.Future) -> Any:
+    """Waits for the future on the caller's loop; cancelling the wait leaves the future as it is.
+
+    `asyncio.shield` would do, but from Python 3.14 on it reports what the future raises after
+    nobody waits any more.
+    """
     inner = asyncio.wrap_future(future)
-    # Read, so that what it raises after nobody waits any more is not reported as never retrieved.
+    # Read, so that this is not reported as never retrieved either.
     inner.add_done_callback(lambda done: done.cancelled() or done.exception())
-    return asyncio.shield(inner)
+    await asyncio.wait({inner})
+    return inner.result()
 
 
 def refuse_own_thread() -> None:

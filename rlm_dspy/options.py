@@ -4,6 +4,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rlm_dspy.files import KINDS
+
 # A low estimate for English and for code: an input that is taken to fit does fit.
 CHARS_PER_TOKEN = 3
 
@@ -65,6 +67,48 @@ class RLMOptions(BaseModel):
         default=200,
         ge=0,
         description="How many sub-queries of a run enter dspy's own call history.",
+    )
+
+    max_errors: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many failed steps and sub-queries in a row, with none between that went "
+        "well, end a run with its best partial answer; None for any number.",
+    )
+    tool_seconds: float | dict[str, float] | None = Field(
+        default=None,
+        description="How long a tool may take, in seconds, or how long each by its name; None for "
+        "as long as it likes.",
+    )
+    model_concurrency: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many requests to one model may be in flight at once, from all runs of "
+        "this process; None for what the budget and the provider allow.",
+    )
+    requests_per_minute: int | None = Field(
+        default=None, ge=1, description="The most requests to one model within any minute."
+    )
+    tokens_per_minute: int | None = Field(
+        default=None,
+        ge=1,
+        description="The most tokens of one model within any minute, prompts and replies.",
+    )
+    prices: dict[str, tuple[float, float]] = Field(
+        default_factory=dict,
+        description="Prices by the name of the model, in dollars a million tokens of prompts and "
+        "of replies; they win over LiteLLM's list.",
+    )
+    file_kinds: tuple[str, ...] = Field(
+        default=KINDS,
+        description="The endings of the files that a run may deliver, without the dot.",
+    )
+    file_mb: int = Field(
+        default=16, ge=0, le=20, description="The most MiB of all files of an answer together."
+    )
+    inherit_tools: bool | tuple[str, ...] = Field(
+        default=True,
+        description="Which of the tools a sub-run has too: all, none, or those named.",
     )
 
     def fits_directly(self, characters: int) -> bool:

@@ -4,22 +4,27 @@ Signature in, predictors built, a run started; what a run does is in `flow`. The
 its predictors: `forward` changes nothing on it.
 """
 
-import dataclasses
 import functools
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import dspy
-from dspy.primitives.code_interpreter import _validate_interpreter_factory
 
 from rlm_dspy.budget import Budget
 from rlm_dspy.context import Context
 from rlm_dspy.errors import ConfigurationError
 from rlm_dspy.events import Event
 from rlm_dspy.inputs import prepared
+from rlm_dspy.interpreters import (
+    checked_factory,
+    chosen_factory,
+    instructions_of,
+    is_ours,
+    refuse_unisolated,
+)
 from rlm_dspy.loop import refuse_own_thread
-from rlm_dspy.models import resolve_lm
+from rlm_dspy.models import sub_models
 from rlm_dspy.options import RLMOptions
 from rlm_dspy.repl import RestrictedInterpreter
 from rlm_dspy.resubmission import answered_once
@@ -64,8 +69,11 @@ class RLM(dspy.Module):
         max_output_chars: How much of a step's output is kept, in characters, cut in the middle.
         verbose: Logs each step at INFO.
         tools: Functions, coroutine functions or `dspy.Tool`s that code in the REPL may call.
-        sub_lm: The sub-queries' model, or its name; dspy's configured one by default.
-        interpreter_factory: Makes another interpreter that speaks dspy's protocol.
+        sub_lm: The sub-queries' model, or its name; dspy's configured one by default. A list: each
+            stands in for the one before. A dict: code chooses from them by name, as in
+            `ask(…, model="fast")`; a value may be a pair of a model and what it is good for.
+        interpreter_factory: Makes another interpreter that speaks dspy's protocol; without, what
+            `dspy.configure` has, else our own REPL.
         budget: The limits of a run: money, tokens, calls, seconds, steps.
         recipe: A plan written ahead: a `Recipe`, a built-in's name or a file's path.
         options: All else.
@@ -95,8 +103,6 @@ class RLM(dspy.Module):
         options: RLMOptions | None = None,
     ):
         super().__init__()
-        if interpreter_factory is not None:
-            _validate_interpreter_factory(interpreter_factory)
         self.signature = outer_signature(signature)
         self.max_iters = max_iters
         self.max_llm_calls = (
@@ -108,10 +114,10 @@ class RLM(dspy.Module):
         self.recipe = Recipe.of(recipe)
         self.options = options or RLMOptions()
         self._tools = normalized(tools, self.signature)
-        self._sub_lm = Shared(None if sub_lm is None else resolve_lm(sub_lm, role="sub"))
-        self._interpreter_factory = interpreter_factory
-        runtime = getattr(interpreter_factory, "execution_instructions", "") or ""
-        self.plan = LeanPredict(plan_signature(self.signature, runtime))
+        self._sub_lm = Shared(sub_models(sub_lm))
+        self._interpreter_factory = checked_factory(interpreter_factory)
+        self._runtime = instructions_of(self._interpreter_factory)
+        self.plan = LeanPredict(plan_signature(self.signature, self._runtime))
         self.sub_query = LeanPredict(SubQuery)
         self.extract = LeanPredict(extract_signature(self.signature))
         self.direct = LeanPredict(self.signature)
@@ -208,19 +214,22 @@ class RLM(dspy.Module):
         return RunHandle(task, given)
 
     def _task(self, interpreter_factory: Any, listeners: tuple[Any, ...]) -> Task:
-        factory = interpreter_factory or self._interpreter_factory
-        factory = factory or dspy.settings.get("interpreter_factory")
-        if factory is not None:
-            _validate_interpreter_factory(factory)
+        factory = chosen_factory(interpreter_factory, self._interpreter_factory)
+        if factory in (None, RestrictedInterpreter):
+            factory = self._own_interpreter()
+        elif self.options.isolation == "require":
+            refuse_unisolated(factory)
         return Task(
             outer=self.signature,
             predictors={n: getattr(self, n) for n in ("plan", "sub_query", "extract", "direct")},
             sub_lm=self.sub_lm,
             tools=self._tools,
-            calls={name: callable_of(tool) for name, tool in self._tools.items()},
-            factory=factory or self._own_interpreter(),
-            ours=factory is None or getattr(factory, "func", factory) is RestrictedInterpreter,
-            budget=self._limits(),
+            calls={n: callable_of(t, self.options.tool_seconds) for n, t in self._tools.items()},
+            factory=factory,
+            ours=is_ours(factory),
+            signatures=self._signatures(instructions_of(factory)),
+            budget=self.budget,
+            steps=self._steps(),
             max_llm_calls=self.max_llm_calls,
             max_output_chars=self.max_output_chars,
             verbose=self.verbose,
@@ -228,6 +237,16 @@ class RLM(dspy.Module):
             options=self.options,
             listeners=listeners,
         )
+
+    def _signatures(self, runtime: str) -> dict[str, Any]:
+        """What the planner is asked with on another interpreter than the module's own."""
+        signature = getattr(self.plan, "signature", None)
+        said = getattr(signature, "instructions", "")
+        if signature is None or not self._runtime or self._runtime not in said:
+            return {}
+        if runtime == self._runtime:
+            return {}
+        return {"plan": signature.with_instructions(said.replace(self._runtime, runtime).strip())}
 
     def _own_interpreter(self) -> Callable[[], Any]:
         options = self.options
@@ -239,7 +258,6 @@ class RLM(dspy.Module):
             isolation=options.isolation,
         )
 
-    def _limits(self) -> Budget:
-        steps = self.budget.steps
-        most = self.max_iters if steps is None else min(steps, self.max_iters)
-        return dataclasses.replace(self.budget, steps=most)
+    def _steps(self) -> int:
+        limit = self.budget.steps
+        return self.max_iters if limit is None else min(limit, self.max_iters)

@@ -12,18 +12,19 @@ import dspy
 from dspy.adapters.utils import serialize_for_json
 
 from rlm_dspy.coercion import type_name
+from rlm_dspy.files import holds_files
 
-_OURS = """\
+_CONTEXT = """\
 {text}.search('words', k=3): best passages. {text}.grep(r'regex'): lines. {text}[a:b], \
-{text}.lines(a, b), {text}.chunks(4000), {text}.documents
-ask('question', passage, returns=str): a model reads a passage and answers
-ask_each('question', passages, returns=str): the same for each of many; list of answers
-combine('question', parts, returns=str): one answer from many parts
-"""
-_DSPY = """\
-llm_query(prompt), llm_query_batched(prompts): ask a model; str, list of str
-show_vars(): what is defined
-"""
+{text}.lines(a, b), {text}.chunks(4000), {text}.documents"""
+_ASK = """\
+ask('question', passage, returns={kind}): a model reads a passage and answers
+ask_each('question', passages, returns={kind}): the same for each of many; list of answers
+combine('question', parts, returns={kind}): one answer from many parts
+llm_query(prompt), llm_query_batched(prompts): ask a model; str, list of str"""
+_SHOW_VARS = "show_vars(): what is defined"
+_RECURSION = "rlm_query('question', text, returns={kind}): another planner works on a long text"
+_FILES = "open('name.csv', 'w'): a file in memory; SUBMIT its name where a File is wanted"
 _END = """\
 SUBMIT({submit}): the final answer. Types: {types}
 Reply with one short ```python block. Its output and the value of its last line come back to you. \
@@ -50,6 +51,8 @@ def rules(
     *,
     text: str | None,
     ours: bool,
+    recursive: bool = False,
+    models: Mapping[str, str] | None = None,
     instructions: str = "",
 ) -> str:
     """The functions, the output types and the form of a reply.
@@ -58,7 +61,10 @@ def rules(
         outer: The user's signature.
         tools: The user's tools.
         text: The name of the first long text; None where there is none.
-        ours: Whether the interpreter is ours, with `ask` and its kin and texts as `Context`.
+        ours: Whether the interpreter is ours, where long texts are `Context`s and types can be
+            passed as they are.
+        recursive: Whether code may start sub-runs.
+        models: The models that code may choose from, each with what it is good for.
         instructions: What a foreign interpreter says of itself.
 
     Returns:
@@ -67,9 +73,19 @@ def rules(
     outputs = outer.output_fields
     types = ", ".join(f"{name}: {type_name(f.annotation)}{_desc(f)}" for name, f in outputs.items())
     lines = ["Functions, already defined:"]
+    if ours and text:
+        lines.append(_CONTEXT.format(text=text))
+    # Types do not cross to a foreign interpreter's host: their names do.
+    lines.append(_ASK.format(kind="str" if ours else "'str'"))
+    if models:
+        named = (f"{n!r} ({said})" if said else repr(n) for n, said in models.items())
+        lines.append(f"model= in these: {', '.join(named)}; the first where you leave it out")
+    if recursive:
+        lines.append(_RECURSION.format(kind="str" if ours else "'str'"))
+    if ours and any(holds_files(field.annotation) for field in outputs.values()):
+        lines.append(_FILES)
     if ours:
-        lines.append((_OURS if text else _OURS.split("\n", 1)[1]).format(text=text).rstrip())
-    lines.append(_DSPY.rstrip() if ours else _DSPY.splitlines()[0])
+        lines.append(_SHOW_VARS)
     lines += [f"{_call(tool)}: {tool.desc or 'no description'}" for tool in tools.values()]
     first = next(iter(outputs))
     look = f"{text}.search(query, k=3)" if ours and text else f"print({text or 'query'}[:500])"

@@ -5,6 +5,7 @@ from typing import Any
 
 from rlm_dspy.budget import Spend
 from rlm_dspy.events import Event, PlannedBy, Status
+from rlm_dspy.notebook import as_html, outputs_of
 
 
 @dataclass(frozen=True)
@@ -36,3 +37,16 @@ class Run:
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Run":
         return self
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        spend = self.spend
+        facts = {
+            f"run {self.id}": f"{self.status}: {self.reason}" if self.reason else self.status,
+            "steps": f"{spend.steps:,}",
+            "calls": f"{spend.calls:,}",
+            "tokens": f"{spend.tokens:,}",
+            "cost": f"${spend.dollars:.4f}",
+            "time": f"{spend.seconds:.1f} s",
+        }
+        return as_html(facts, outputs_of(self.events), self.trajectory)

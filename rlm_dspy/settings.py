@@ -25,6 +25,8 @@ if TYPE_CHECKING:
         llm_base_url: str | None
         rlm_models_dir: Path | None
         rlm_cache_dir: Path | None
+        rlm_requests_per_minute: int | None
+        rlm_tokens_per_minute: int | None
 
 
 @cache
@@ -41,6 +43,8 @@ def _settings_class() -> Any:
         llm_base_url: str | None = None
         rlm_models_dir: Path | None = None
         rlm_cache_dir: Path | None = None
+        rlm_requests_per_minute: int | None = None
+        rlm_tokens_per_minute: int | None = None
 
     return Settings
 
@@ -52,8 +56,9 @@ def settings() -> "Settings":
         An object with `rlm_model` (the model that plans, as LiteLLM names it, or "local"),
         `rlm_sub_model` (the one for sub-queries; None means the same), `llm_api_key` (a
         `SecretStr`) and `llm_base_url` (both for the provider of `rlm_model` alone),
-        `rlm_models_dir` (where weights lie) and `rlm_cache_dir` (what may be deleted). Each is None
-        where its variable (the same name in capitals) is unset or empty.
+        `rlm_models_dir` (where weights lie), `rlm_cache_dir` (what may be deleted) and
+        `rlm_requests_per_minute` and `rlm_tokens_per_minute` (for each model). Each is None where
+        its variable (the same name in capitals) is unset or empty.
     """
     return _settings_class()()
 

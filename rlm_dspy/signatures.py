@@ -19,7 +19,10 @@ RESERVED_NAMES = frozenset(
         "llm_query_batched",
         "ask",
         "ask_each",
+        "keep",
         "combine",
+        "rlm_query",
+        "rlm_query_batched",
         "SUBMIT",
         "show_vars",
         "print",
@@ -27,6 +30,8 @@ RESERVED_NAMES = frozenset(
         "dspy",
     ]
 )
+# Names of dspy's own machinery inside an interpreter begin so.
+DSPY_PREFIXES = ("_dspy", "__dspy")
 # Attributes of the result, and a call-time argument, that a field of that name would shadow.
 RESERVED_OUTPUTS = frozenset({"trajectory", "final_reasoning", "run"})
 RESERVED_INPUTS = frozenset({"interpreter_factory"})
@@ -87,7 +92,9 @@ def outer_signature(signature: str | type[dspy.Signature]) -> type[dspy.Signatur
         (outer.input_fields, RESERVED_NAMES | RESERVED_INPUTS, _SHADOW_INPUT),
         (outer.output_fields, RESERVED_OUTPUTS, _SHADOW_OUTPUT),
     ):
-        clash = sorted(name for name in fields if name in reserved or name.startswith("_dspy"))
+        clash = sorted(
+            name for name in fields if name in reserved or name.startswith(DSPY_PREFIXES)
+        )
         if clash:
             raise ConfigurationError(f"{use}: {clash}. Rename them in the signature.", names=clash)
     return outer
@@ -110,6 +117,21 @@ def plan_signature(outer: type[dspy.Signature], runtime: str = "") -> type[dspy.
     task = task_instructions(outer)
     parts = [PLAN_INSTRUCTIONS, f"Task: {task}" if task else "", runtime]
     return PlanStep.with_instructions("\n\n".join(part for part in parts if part))
+
+
+def plan_for(
+    plan: type[dspy.Signature], outer: type[dspy.Signature], inner: type[dspy.Signature]
+) -> type[dspy.Signature]:
+    """The planner's signature for a sub-run: what it says of the run's own task is replaced.
+
+    Args:
+        plan: The planner's signature, as an optimizer may have left it.
+        outer: The run's signature.
+        inner: The sub-run's signature.
+    """
+    own, new = task_instructions(outer), task_instructions(inner)
+    kept = plan.instructions.replace(f"\n\nTask: {own}", "") if own else plan.instructions
+    return plan.with_instructions(f"{kept}\n\nTask: {new}" if new else kept)
 
 
 def extract_signature(outer: type[dspy.Signature]) -> type[dspy.Signature]:

@@ -1,15 +1,17 @@
 """What a run is to do, as `RLM` hands it to the flow."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dspy
 
 from rlm_dspy.budget import Budget
 from rlm_dspy.events import Event
+from rlm_dspy.models.several import SubModels
 from rlm_dspy.options import RLMOptions
 from rlm_dspy.runs.recipes import Recipe
+from rlm_dspy.signatures import extract_signature, plan_for
 
 
 @dataclass(frozen=True)
@@ -23,13 +25,16 @@ class Task:
         tools: The user's tools by name, and what the session calls for each.
         factory: Makes the interpreter.
         ours: Whether that interpreter is ours.
-        budget: The limits.
+        budget: The limits of the whole tree of runs.
+        steps: The most steps of this run's planner.
         max_llm_calls: The limit of `llm_query` and its batch; None for no limit.
         max_output_chars: How much of a step's output is kept.
         verbose: Whether each step is logged.
         recipe: The plan written ahead; None to plan.
         options: All else.
         listeners: Called with each event.
+        signatures: What predictors are asked with in place of their own signatures, by role: a
+            sub-run's are for its own task, a planner's for the interpreter in use.
     """
 
     outer: type[dspy.Signature]
@@ -40,9 +45,59 @@ class Task:
     factory: Callable[[], Any]
     ours: bool
     budget: Budget
+    steps: int
     max_llm_calls: int | None
     max_output_chars: int
     verbose: bool
     recipe: Recipe | None
     options: RLMOptions
     listeners: tuple[Callable[[Event], None], ...] = ()
+    signatures: Mapping[str, type[dspy.Signature]] = field(default_factory=dict)
+
+    def lm_of(self, role: str) -> Any:
+        """The LM that answers for a role; None where none is known yet."""
+        own = self.sub_lm if role == "sub_query" else None
+        return own or getattr(self.predictors[role], "lm", None) or dspy.settings.lm
+
+    @property
+    def models(self) -> dict[str, str]:
+        """The models' names, by "main" and "sub"."""
+        main, sub = self.lm_of("plan"), self.lm_of("sub_query")
+        return {"main": str(getattr(main, "model", "")), "sub": str(getattr(sub, "model", ""))}
+
+    @property
+    def choices(self) -> dict[str, str]:
+        """The sub-models that code may choose from, each with what it is good for."""
+        if not isinstance(self.sub_lm, SubModels):
+            return {}
+        return {name: self.sub_lm.descriptions.get(name, "") for name in self.sub_lm.choices}
+
+    def signatures_of(self, role: str) -> dict[str, Any]:
+        """What is added to a call of a role's predictor."""
+        return {"signature": self.signatures[role]} if role in self.signatures else {}
+
+    def signature_of_plan(self) -> type[dspy.Signature] | None:
+        """What the planner is asked with; None for a predictor that has no signature."""
+        own = getattr(self.predictors["plan"], "signature", None)
+        return self.signatures.get("plan", own)
+
+    def inner(self, outer: type[dspy.Signature]) -> "Task":
+        """The task of a sub-run with another signature: the same predictors and models.
+
+        The planner keeps its instruction but for what it says of the parent's task.
+        """
+        plan = self.signature_of_plan()
+        signatures = {"extract": extract_signature(outer), "direct": outer}
+        if plan is not None:
+            signatures["plan"] = plan_for(plan, self.outer, outer)
+        inherited = self.options.inherit_tools
+        names = [n for n in self.tools if inherited is True or (inherited and n in inherited)]
+        return replace(
+            self,
+            outer=outer,
+            recipe=None,
+            verbose=False,
+            tools={name: self.tools[name] for name in names},
+            calls={name: self.calls[name] for name in names},
+            signatures=signatures,
+        )

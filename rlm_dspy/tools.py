@@ -1,15 +1,20 @@
 """The user's tools, as `dspy.Tool`s by name and as what the REPL calls."""
 
+import asyncio
+import contextvars
 import functools
 import inspect
 import keyword
+import threading
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future
 from typing import Any
 
 import dspy
 
 from rlm_dspy.errors import ConfigurationError
-from rlm_dspy.signatures import RESERVED_NAMES
+from rlm_dspy.loop import run_into
+from rlm_dspy.signatures import DSPY_PREFIXES, RESERVED_NAMES
 
 
 def normalized(
@@ -45,7 +50,7 @@ def _check(name: str, named: Mapping[str, Any], outer: type[dspy.Signature]) -> 
         raise ConfigurationError(
             f"Invalid tool name {name!r}: must be a valid Python identifier and not a keyword."
         )
-    if name in RESERVED_NAMES or name.startswith("_dspy"):
+    if name in RESERVED_NAMES or name.startswith(DSPY_PREFIXES):
         raise ConfigurationError(f"Tool name '{name}' conflicts with built-in sandbox function.")
     if name in named:
         raise ConfigurationError(f"Duplicate tool name '{name}'.")
@@ -53,8 +58,17 @@ def _check(name: str, named: Mapping[str, Any], outer: type[dspy.Signature]) -> 
         raise ConfigurationError(f"Input fields conflict with user tools: {[name]}.")
 
 
-def callable_of(tool: dspy.Tool) -> Callable[..., Any]:
-    """What the REPL calls: takes positional arguments too, and checks them as `dspy.Tool` does."""
+def callable_of(
+    tool: dspy.Tool, seconds: float | Mapping[str, float] | None = None
+) -> Callable[..., Any]:
+    """What the REPL calls: takes positional arguments too, and checks them as `dspy.Tool` does.
+
+    Args:
+        tool: The tool.
+        seconds: How long it may take, or how long each tool may, by name; None for any time. A
+            blocking tool is not waited for any longer, but cannot be stopped.
+    """
+    limit = seconds.get(str(tool.name)) if isinstance(seconds, Mapping) else seconds
     function = tool.func
     parameters = inspect.signature(function)
 
@@ -69,15 +83,44 @@ def callable_of(tool: dspy.Tool) -> Callable[..., Any]:
 
         @functools.wraps(function)
         async def call_async(*args: Any, **kwargs: Any) -> Any:
-            return await tool.acall(**named(args, kwargs))
+            return await _awaited(tool, named(args, kwargs), limit)
 
         return call_async
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        return tool(**named(args, kwargs))
+        return _called(tool, named(args, kwargs), limit)
 
     return call
+
+
+async def _awaited(tool: dspy.Tool, inputs: dict[str, Any], limit: float | None) -> Any:
+    clock = asyncio.timeout(limit)
+    try:
+        async with clock:
+            return await tool.acall(**inputs)
+    except TimeoutError as error:
+        if not clock.expired():  # the tool's own
+            raise
+        raise _too_slow(tool, limit) from error
+
+
+def _called(tool: dspy.Tool, inputs: dict[str, Any], limit: float | None) -> Any:
+    if limit is None:
+        return tool(**inputs)
+    running: Future[Any] = Future()
+    inside, work = contextvars.copy_context().run, functools.partial(tool, **inputs)
+    threading.Thread(target=run_into, args=(running, inside, work), daemon=True).start()
+    try:
+        return running.result(limit)
+    except TimeoutError as error:
+        if running.done():  # the tool's own
+            raise
+        raise _too_slow(tool, limit) from error
+
+
+def _too_slow(tool: dspy.Tool, limit: float | None) -> TimeoutError:
+    return TimeoutError(f"{tool.name} took longer than {limit:g} seconds")
 
 
 def _is_async(function: Callable[..., Any]) -> bool:

@@ -1,8 +1,8 @@
 """How a value that is too big to copy, or knows more than plain data, enters the REPL's worker.
 
 The room that owns such a value (`context`) and the room that owns the worker (`repl`) do not import
-each other; both know this. The host calls `__to_worker__` once a session and hands the buffers over as
-descriptors; the worker calls the loader with what they hold.
+each other; both know this. The host calls `__to_worker__` once a session and hands the buffers over
+as descriptors; the worker calls the loader with what they hold.
 """
 
 from dataclasses import dataclass, field

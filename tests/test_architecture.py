@@ -16,14 +16,32 @@ ROOT = Path(rlm_dspy.__file__).parent
 
 # From the ground up: a module imports from floors below its own, or from its own floor.
 GROUND = {
-    *("errors", "dspy_errors", "missing", "wire", "shared", "returns", "settings", "options", "budget", "events"),
+    *(
+        "errors",
+        "dspy_errors",
+        "missing",
+        "cuts",
+        "wire",
+        "shared",
+        "files",
+        "returns",
+        "settings",
+        "options",
+        "budget",
+        "account",
+        "events",
+    ),
     *("signatures", "adapters", "coercion", "loop", "run", "rules", "tools"),
-    *("submission", "transcript"),
+    *("submission", "transcript", "spoken", "notebook", "streak"),
 }
 ROOMS = {"context", "repl", "models", "runs"}
-MIDDLE = {"inputs", "execution", "task", "flow", "resubmission", "starting"}
+MIDDLE = {
+    *("inputs", "interpreters", "execution", "task", "briefing", "workbench", "flow"),
+    *("extracting", "resubmission", "starting"),
+}
 TOP = {
-    *("cli", "__main__", "asking", "choosing", "demo", "doctor", "outcome", "showing"),
+    *("cli", "__main__", "asking", "caching", "choosing", "demo", "doctor", "given", "outcome"),
+    "showing",
     *("serve", "view", "session", "batch", "distributed"),
 }
 FLOORS = [GROUND, ROOMS, {"queries"}, MIDDLE, {"rlm"}, TOP, {"testing"}]
@@ -36,12 +54,16 @@ PUBLIC = [
     "Context",
     "ContextError",
     "Document",
+    "File",
+    "ImageReader",
     "InterpreterError",
     "PolicyViolation",
     "ProviderError",
     "RLM",
     "RLMError",
     "RLMOptions",
+    "ReadLimits",
+    "ReadOptions",
     "Recipe",
     "ReplayMismatch",
     "RestrictedInterpreter",

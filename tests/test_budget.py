@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
 from rlm_dspy import RLM, Budget, BudgetExceeded, ConfigurationError, RLMOptions
-from rlm_dspy.budget import Account, Usage
+from rlm_dspy.account import Account
+from rlm_dspy.budget import Usage
 from rlm_dspy.testing import ScriptedLM, code
 
 TEXT = "The grass grows. " * 400
@@ -204,7 +205,11 @@ def test_spend_as_plain_data():
     assert spend["cached_tokens"] == 2
     assert spend["dollars"] == 0.123457
     assert spend["estimated_calls"] == 1
-    assert spend["by_role"]["sub_query"] == {"calls": 1, "tokens": 10, "dollars": 0.12345678}
+    assert spend["by_role"]["sub_query"] == {
+        **{"calls": 1, "tokens": 10, "prompt_tokens": 6, "completion_tokens": 4},
+        **{"reasoning_tokens": 0, "cached_tokens": 2, "dollars": 0.12345678, "cache_hits": 0},
+    }
+    assert spend["by_depth"] == {"0": spend["by_role"]["sub_query"]}
 
 
 # From here on end to end, counted where the models answer.
@@ -288,6 +293,29 @@ def test_dollars_are_never_exceeded():
 def test_an_unknown_price_refuses_a_dollar_limit(model):
     with pytest.raises(ConfigurationError, match="price of .* is unknown"):
         run([code("SUBMIT(answer='a')")], Budget(dollars=1), model=model)
+
+
+def test_a_sub_models_unknown_price_is_said_before_anything_is_spent():
+    lm = ScriptedLM([code("SUBMIT(answer='a')")], model="openai/gpt-4o-mini")
+    with dspy.context(lm=lm), pytest.raises(ConfigurationError, match="price of 'sub'") as caught:
+        RLM(sub_lm=ScriptedLM(["fine"], model="sub"), budget=Budget(dollars=1))(
+            context=TEXT, query="q"
+        )
+    assert not lm.asked
+    assert caught.value.run.status == "failed"
+
+
+def test_a_price_that_is_given_wins():
+    prices = {"scripted": (1.0, 10.0), "openai/gpt-4o-mini": (2.0, 20.0)}
+    lm = ScriptedLM([code("SUBMIT(answer=ask('q', 't'))")])
+    sub = ScriptedLM(["fine"], model="openai/gpt-4o-mini")
+    with dspy.context(lm=lm):
+        rlm = RLM(sub_lm=sub, budget=Budget(dollars=1), options=RLMOptions(prices=prices))
+        spend = rlm(context=TEXT, query="q").run.spend
+    for one, role, (prompt, reply) in ((lm, "plan", (1, 10)), (sub, "sub_query", (2, 20))):
+        (usage,) = [entry["usage"] for entry in one.history]
+        cost = (usage["prompt_tokens"] * prompt + usage["completion_tokens"] * reply) / 1e6
+        assert spend.by_role[role]["dollars"] == pytest.approx(cost)
 
 
 def test_seconds_end_in_a_partial_answer():

@@ -112,9 +112,11 @@ def test_version():
         (["ask", "  ", "FILE"], "question is empty"),
         (["ask", QUESTION, "FILE", "-"], "'-'"),
         (["ask", QUESTION, "absent.txt"], "absent.txt: there is no such file"),
-        (["ask", QUESTION, "EMPTY"], "is empty"),
-        (["ask", QUESTION, "BINARY"], "is not text"),
-        (["ask", QUESTION, "FOLDER"], "no text file"),
+        (["ask", QUESTION, "EMPTY"], "empty.txt: holds nothing that can be read (empty)"),
+        (["ask", QUESTION, "BINARY"], "binary (it has zero bytes)"),
+        (["ask", QUESTION, "FOLDER"], "holds nothing that can be read (no file is chosen)"),
+        (["ask", QUESTION, "FILE", "--include", "*.pdf"], "no file is chosen"),
+        (["ask", QUESTION, "https://example.org/"], "--urls"),
         (["ask", QUESTION, "FILE", "--signature", "text -> answer"], "context and query"),
         (["ask", QUESTION, "FILE", "--signature", "context, query"], "not a signature"),
         (["ask", QUESTION, "FILE", "--signature", "context, query, ask -> answer"], "ask"),
@@ -472,3 +474,54 @@ def test_the_embedded_model_follows_the_recipe(tmp_path, capsys):
     assert found["planned_by"] == "recipe"
     assert found["models"]["main"].startswith("local/")
     assert found["spend"]["calls"] >= 1
+
+
+def test_answers_are_kept_unless_no_cache_is_said(served, file, capsys):
+    server = served(SUBMIT)
+    for arguments, paid in ([], 1), ([], 1), (["--no-cache"], 2), (["--no-cache"], 3):
+        assert run(["ask", QUESTION, file, "-q", *arguments]) == 0
+        assert len(server.requests) == paid
+    assert capsys.readouterr().out == "tulip\n" * 4
+
+
+def test_the_cache_is_shown_and_cleared(served, file, capsys, tmp_path):
+    import dspy
+
+    before = dspy.cache
+    dspy.configure_cache(disk_cache_dir=str(tmp_path / "answers"))
+    try:
+        server = served(SUBMIT)
+        assert run(["cache", "stats"]) == 0
+        shown = capsys.readouterr().out.splitlines()
+        assert shown[0].split() == ["folder", str(tmp_path / "answers")]
+        assert shown[1].split() == ["answers", "0"]
+        assert run(["ask", QUESTION, file, "-q"]) == 0
+        assert run(["cache", "stats"]) == 0
+        assert "answers  1\n" in capsys.readouterr().out
+        assert run(["cache", "clear"]) == 0
+        assert capsys.readouterr().out == "1 answer forgotten\n"
+        assert run(["ask", QUESTION, file, "-q"]) == 0
+        assert len(server.requests) == 2
+    finally:
+        dspy.cache = before
+
+
+def test_ask_writes_the_run_as_a_page(file, served, capsys, tmp_path):
+    served(SUBMIT)
+    page = tmp_path / "run.html"
+    assert run(["ask", QUESTION, file, "--quiet", "--html", str(page)]) == 0
+    assert capsys.readouterr().out == "tulip\n"
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("<!doctype html>")
+    assert QUESTION in text
+    assert "SUBMIT(answer='tulip')" in text
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_a_model_is_asked(
+    file, served, capsys, tmp_path
+):
+    server = served(SUBMIT)
+    for place in (tmp_path / "none" / "run.html", tmp_path):
+        assert run(["ask", QUESTION, file, "--html", str(place)]) == 2
+        assert "--html" in error_line(capsys)
+    assert server.requests == []

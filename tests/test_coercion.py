@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from rlm_dspy.coercion import coerce_text, submitted, type_name, validated
+from rlm_dspy.missing import Missing
 
 
 class Level(enum.Enum):
@@ -114,6 +115,10 @@ def test_what_is_ambiguous_is_refused(text, kind):
         ({"name": "Ann", "age": 3}, Person, Person(name="Ann", age=3)),
         (None, int | None, None),
         (None, Any, None),
+        (Missing("why"), int | None, None),
+        (Missing("why"), Any, None),
+        (["a", Missing("why")], list[str | None], ["a", None]),
+        ({"a": [(1, Missing("why"))]}, Any, {"a": [(1, None)]}),
     ],
 )
 def test_submitted_values(value, kind, typed):
@@ -125,6 +130,8 @@ def test_submitted_values(value, kind, typed):
     [
         (None, str, "None"),
         (None, list[str], "None"),
+        (Missing("why"), str, r"Missing\('why'\)"),
+        ([Missing("why")], list[str], "None"),
         ("many", int, "many"),
         (3.5, int, "3.5"),
         ("medium", Literal["low", "high"], "medium"),

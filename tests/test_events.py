@@ -5,7 +5,8 @@ import pytest
 from pydantic import ValidationError
 
 from rlm_dspy import RLM, RLMOptions
-from rlm_dspy.budget import Account, Budget
+from rlm_dspy.account import Account
+from rlm_dspy.budget import Budget
 from rlm_dspy.events import (
     Answered,
     Charged,
@@ -144,3 +145,41 @@ def test_the_spend_in_the_last_event_is_the_runs():
     last = result.run.events[-1].spend
     assert {**last, "seconds": 0} == {**result.run.spend.as_dict(), "seconds": 0}
     assert set(last) == set(Account(Budget()).spend.as_dict())
+
+
+def test_a_charge_names_the_sub_query_that_it_was_for():
+    asked = "print(ask_each('q', ['a' * 3000, 'b' * 3000], pack=1), ask('r', 't'))"
+    sub = ScriptedLM(lambda asked: "short" if "bbb" in asked.text else "a longer answer")
+    result = run([code(asked), code("SUBMIT(answer='a')")], sub=sub)
+    charged = [e for e in result.run.events if isinstance(e, Charged)]
+    assert [(e.role, e.query) for e in charged if e.role == "plan"] == [("plan", 0)] * 2
+    tokens = {e.query: e.completion_tokens for e in charged if e.role == "sub_query"}
+    assert set(tokens) == {1, 2, 3}
+    assert tokens[2] < tokens[1] == tokens[3]
+
+
+def test_the_start_names_the_limits_that_are_set():
+    result = run([code("SUBMIT(answer='a')")], budget=Budget(calls=9, dollars=None, depth=2))
+    assert result.run.events[0].limits == {"calls": 9, "depth": 2, "concurrency": 32}
+
+
+def test_a_sub_run_names_the_sub_query_that_it_answers():
+    def script(asked):
+        if "an inner question" in asked.text:
+            return code("print(ask('deep', 'text'))\nSUBMIT(answer='in')")
+        if asked.number:
+            return code("SUBMIT(answer='out')")
+        return code(
+            "print(ask('first', 'text'))\n"
+            "print(rlm_query_batched(['an inner question'] * 2, [context[:3000]] * 2))"
+        )
+
+    result = run(script, budget=Budget(depth=2))
+    starts = [e for e in result.run.events if isinstance(e, RunStarted)]
+    assert [(e.run, e.query, bool(e.limits)) for e in starts] == [
+        *(("", 0, True), ("1", 2, False), ("2", 3, False)),
+    ]
+    inner = [e for e in result.run.events if isinstance(e, Charged) and e.run]
+    assert sorted((e.run, e.role, e.query) for e in inner) == [
+        *(("1", "plan", 0), ("1", "sub_query", 1), ("2", "plan", 0), ("2", "sub_query", 1)),
+    ]

@@ -6,10 +6,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rlm_dspy.context.context import Context
     from rlm_dspy.context.documents import Document, Span
+    from rlm_dspy.context.read_options import ReadOptions
+    from rlm_dspy.context.readers.limits import ReadLimits
 
-__all__ = ["Context", "Document", "Span"]
+__all__ = ["Context", "Document", "ReadLimits", "ReadOptions", "Span"]
 
-_HOMES = {"Context": "context", "Document": "documents", "Span": "documents"}
+_HOMES = {
+    "Context": "context",
+    "Document": "documents",
+    "ReadLimits": "readers.limits",
+    "ReadOptions": "read_options",
+    "Span": "documents",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -6,22 +6,26 @@ without a model. The same class works on the host and, over shared memory, in th
 It promises what `str` gives for every read-only operation; it never reads a source again.
 """
 
+import os
 import weakref
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from rlm_dspy.context.documents import Document, Span
 from rlm_dspy.context.hits import Hit, Passage
 from rlm_dspy.context.offsets import TextBuffer
 from rlm_dspy.context.pieces import plain
-from rlm_dspy.context.search import SearchIndex
+from rlm_dspy.context.search import Found, Searcher, SearchIndex
 from rlm_dspy.context.sources import Entry, Source, assembled, source_of
 from rlm_dspy.context.view import View
 from rlm_dspy.errors import ContextError
 from rlm_dspy.shared import Joined, SealedMemory, Shared, Stretch
 from rlm_dspy.wire import Parcel
+
+if TYPE_CHECKING:
+    from rlm_dspy.context.read_options import ReadOptions
 
 # Longer pieces are not copied into a `Span`; a shorter whole text is kept once it was decoded.
 _LONGEST_SPAN = 1 << 23
@@ -49,6 +53,8 @@ class Context(View):
         "_text",
     )
 
+    _cores: ClassVar[int] = os.cpu_count() or 1
+
     def __init__(
         self,
         buffer: TextBuffer,
@@ -60,7 +66,7 @@ class Context(View):
         self._documents = tuple(Document(self, *numbered) for numbered in enumerate(entries))
         self._opens = [document._entry.opens for document in self._documents]
         self._skipped = tuple((str(path), str(reason)) for path, reason in skipped)
-        self._search: SearchIndex | None = None
+        self._search: Searcher | None = None
         self._text: str | None = None
         self._parcel: weakref.ref[Parcel] | None = None
 
@@ -91,38 +97,66 @@ class Context(View):
         return cls._of([source_of(document) for document in documents], "the documents given")
 
     @classmethod
-    def from_path(cls, path: str | Path) -> Self:
-        """A context of a text file, or of all text files under a folder.
+    def from_path(cls, path: str | Path, options: "ReadOptions | None" = None) -> Self:
+        """A context of a file, or of all files under a folder, or of a URL.
 
-        Hidden and binary files under the folder are left out and named in `skipped`.
+        What cannot be read, hidden and ignored files are left out and named in `skipped`.
+
+        Args:
+            path: The file or folder; a str may be a URL, where `options` allow it.
+            options: What is read, and how.
 
         Raises:
             ContextError: Nothing is there, or nothing readable.
         """
-        return cls.from_paths([path])
+        return cls.from_paths([path], options)
 
     @classmethod
-    def from_paths(cls, paths: Iterable[str | Path]) -> Self:
-        """A context of several files and folders, in this order.
+    def from_paths(cls, paths: Iterable[str | Path], options: "ReadOptions | None" = None) -> Self:
+        """A context of several files, folders and URLs, in this order.
+
+        Args:
+            paths: As `from_path` takes them.
+            options: What is read, and how.
 
         Raises:
-            ContextError: One of them is not there or not readable, or there is none.
+            ContextError: One of them is not there, there is none, or nothing can be read; where
+                `options` are strict, also where something cannot.
         """
         from rlm_dspy.context.ingest import read_paths
 
-        sources, skipped = read_paths(paths)
+        sources, skipped = read_paths(paths, options)
         return cls._of(sources, "the paths given", skipped)
 
     @classmethod
-    def from_stdin(cls) -> Self:
-        """A context of what is piped into this program.
+    def from_dataset(cls, dataset: Any, text: str | None = None) -> Self:
+        """A context of a HuggingFace `Dataset`: one split of one configuration.
+
+        Each row with a text is a document, and its other columns are metadata. Rows without one
+        are a single document: a JSON object a line.
+
+        Args:
+            dataset: The dataset, or any iterable of dicts.
+            text: The column with the text; None: "text", "content", "page_content" or "body".
 
         Raises:
-            ContextError: Nothing is, or no text.
+            ContextError: It has no rows, or not that column; or it holds several splits.
+        """
+        from rlm_dspy.context.datasets import documents_of
+
+        return cls._of(documents_of(dataset, text), "the dataset given")
+
+    @classmethod
+    def from_stdin(cls, options: "ReadOptions | None" = None) -> Self:
+        """A context of what is piped into this program: text, or a file of any kind.
+
+        Raises:
+            ContextError: Nothing is, or nothing that can be read.
         """
         from rlm_dspy.context.ingest import read_stdin
 
-        return cls._of([read_stdin()], "standard input")
+        sources, skipped = read_stdin(options)
+        return cls._of(sources, "standard input", skipped)
 
     @classmethod
     def coerce(cls, value: Any) -> "Context":
@@ -227,19 +261,19 @@ class Context(View):
     def _hit(self, start: int, end: int, text: str, around: int) -> Hit:
         return Hit(self, start, end, text, around)
 
-    def _passage(self, start: int, end: int, score: float, query: str) -> Passage:
-        text = Span(self, start, end).strip()
-        part = self._index().telling_part(text.start, text.end, query)
-        return Passage(self, text.start, text.end, score, part)
+    def _passage(self, found: Found) -> Passage:
+        return Passage(self, *found)
 
     def _document_at(self, char: int) -> Document:
         return self._documents[max(0, bisect_right(self._opens, char) - 1)]
 
-    def _index(self) -> SearchIndex:
+    def _searcher(self) -> Searcher:
         if self._search is None:
-            sections = ((document._entry.opens, document.end) for document in self._documents)
-            self._search = SearchIndex(self._buffer, sections)
+            self._search = SearchIndex.of(self._buffer, self._sections())
         return self._search
+
+    def _sections(self) -> list[tuple[int, int]]:
+        return [(document._entry.opens, document.end) for document in self._documents]
 
     # Going elsewhere.
 

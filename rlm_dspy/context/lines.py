@@ -35,20 +35,28 @@ def line_ranges(text: str, at: int) -> list[tuple[int, int, str]]:
     return ranges
 
 
-def line_blocks(buffer: TextBuffer, start: int, end: int) -> Iterator[tuple[int, str]]:
-    """The text of [start, end) in blocks of whole lines, each with the offset where it starts."""
-    held: list[str] = []
-    for window in buffer.windows(start, end):
-        cut = window.rfind("\n") + 1
+def line_bytes(buffer: TextBuffer, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+    """The bytes of [start, end) in blocks of whole lines, each with the byte where it starts."""
+    low, held = buffer.byte_of(start), []
+    for _, window in buffer.pieces(low, buffer.byte_of(end)):
+        cut = window.rfind(b"\n") + 1
         if not cut:
             held.append(window)
             continue
-        block = "".join((*held, window[:cut]))
-        yield start, block
-        start += len(block)
+        block = b"".join((*held, window[:cut]))
+        yield low, block
+        low += len(block)
         held = [window[cut:]]
-    if rest := "".join(held):
-        yield start, rest
+    if rest := b"".join(held):
+        yield low, rest
+
+
+def line_blocks(buffer: TextBuffer, start: int, end: int) -> Iterator[tuple[int, str]]:
+    """The text of [start, end) in blocks of whole lines, each with the offset where it starts."""
+    for _, block in line_bytes(buffer, start, end):
+        text = block.decode()
+        yield start, text
+        start += len(text)
 
 
 def lines_between(source: Any, first: int, last: int) -> list[Any]:

@@ -9,15 +9,15 @@ this freely, so nothing here opens a file or hands out a generator, a module or 
 import re
 from collections.abc import Sequence
 from itertools import starmap
-from typing import Any, Protocol
+from typing import Any, ClassVar, Literal, Protocol, overload
 
 from rlm_dspy.context.chunking import chunk_ranges
 from rlm_dspy.context.extraction import after
 from rlm_dspy.context.lines import Lines, line_count, lines_between
-from rlm_dspy.context.matches import compiled, matching_lines
+from rlm_dspy.context.matches import matcher, matching_count, matching_lines
 from rlm_dspy.context.offsets import TextBuffer
 from rlm_dspy.context.pieces import Pieces, plain
-from rlm_dspy.context.search import PASSAGE_CHARS, SearchIndex
+from rlm_dspy.context.search import PASSAGE_CHARS, Found, Searcher
 from rlm_dspy.errors import ContextError
 
 
@@ -25,6 +25,7 @@ class Home(Protocol):
     """What a piece asks of the context that it belongs to; offsets are the context's."""
 
     _buffer: TextBuffer
+    _cores: ClassVar[int]  # threads that may work at once
 
     def _cut(self, start: int, end: int, text: str | None = None) -> Any:
         """The piece between two offsets."""
@@ -32,14 +33,14 @@ class Home(Protocol):
     def _hit(self, start: int, end: int, text: str, around: int) -> Any:
         """The line between two offsets as a `Hit`."""
 
-    def _passage(self, start: int, end: int, score: float, query: str) -> Any:
-        """The piece between two offsets as a `Passage`."""
+    def _passage(self, found: Found) -> Any:
+        """What was found as a `Passage`."""
 
     def _document_at(self, char: int) -> Any:
         """The document that an offset belongs to."""
 
-    def _index(self) -> SearchIndex:
-        """The keyword index of the whole context, built once."""
+    def _searcher(self) -> Searcher:
+        """What finds passages of the whole context, made once."""
 
 
 class Located(Pieces):
@@ -123,13 +124,15 @@ class Located(Pieces):
         Args:
             size: The most that a chunk holds, in the unit `by`.
             overlap: What a chunk repeats of the one before it, in the same unit.
-            by: "chars" (ends at a newline or a space where one is near), "lines" or "paragraphs".
+            by: "chars" (ends at a newline or a space where one is near), "lines", "paragraphs" or
+                "content" (characters too, but a change of the text moves only the ends near it).
 
         Raises:
             ContextError: An argument is out of range.
         """
         return list(starmap(self._context._cut, chunk_ranges(self, size, overlap, by)))
 
+    @overload
     def grep(
         self,
         pattern: "str | re.Pattern[str]",
@@ -137,19 +140,44 @@ class Located(Pieces):
         ignore_case: bool = False,
         max_hits: int | None = None,
         context_lines: int = 0,
-    ) -> list[Any]:
+        count: Literal[False] = False,
+    ) -> list[Any]: ...
+    @overload
+    def grep(
+        self,
+        pattern: "str | re.Pattern[str]",
+        *,
+        ignore_case: bool = False,
+        count: Literal[True],
+    ) -> int: ...
+    def grep(
+        self,
+        pattern: "str | re.Pattern[str]",
+        *,
+        ignore_case: bool = False,
+        max_hits: int | None = None,
+        context_lines: int = 0,
+        count: bool = False,
+    ) -> list[Any] | int:
         """The lines that match a regular expression, as `Hit`s in their order.
+
+        With the extra `search` every pattern takes time linear in the text, and what has no linear
+        time (lookaround, backreferences) is refused.
 
         Args:
             pattern: A regular expression of Python's `re`, matched within each line.
             ignore_case: Upper and lower case alike.
             max_hits: Stop after so many; None: all.
             context_lines: How many lines `hit.before` and `hit.after` hold.
+            count: Give the number of lines that match, however many, and not the lines.
 
         Raises:
-            ContextError: The pattern is not a regular expression.
+            ContextError: The pattern is not a regular expression, or is refused.
         """
-        found = matching_lines(self, compiled(pattern, ignore_case=ignore_case), max_hits)
+        sought = matcher(pattern, ignore_case=ignore_case)
+        if count:
+            return matching_count(self, sought)
+        found = matching_lines(self, sought, max_hits)
         return [self._context._hit(*place, context_lines) for place in found]
 
     def search(self, text: str, k: int = 5, size: int = PASSAGE_CHARS) -> list[Any]:
@@ -166,10 +194,10 @@ class Located(Pieces):
         text = plain(text)
         if not isinstance(text, str):
             raise ContextError(f"search: text={text!r} must be a str of words.", text=text)
-        ranked = self._context._index().ranked(
+        found = self._context._searcher().found(
             text, count=k, size=size, start=self._start, end=self._end
         )
-        return [self._context._passage(*place, text) for place in ranked]
+        return [self._context._passage(passage) for passage in found]
 
     def extract_after(
         self, marker: str, until: str | None = "\n", max_chars: int = 200

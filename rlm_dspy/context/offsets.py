@@ -63,7 +63,7 @@ class TextBuffer:
         self.chars = self.size if self.ascii else self._starts[-1]
 
     def _is_ascii(self, index: Any) -> bool:
-        return index is None and all(piece.isascii() for _, piece in self._pieces(0, None))
+        return index is None and all(piece.isascii() for _, piece in self.pieces(0))
 
     def _counted(self, index: Any) -> Any:
         if self.ascii:
@@ -75,7 +75,7 @@ class TextBuffer:
     def _count(self, measure: Any) -> "array[int]":
         """Running totals of `measure` before each block, and the grand total last."""
         totals, total, block = array("Q"), 0, self._block
-        for _, piece in self._pieces(0, None, step=max(1, self._window // block) * block):
+        for _, piece in self.pieces(0, step=max(1, self._window // block) * block):
             for start in range(0, len(piece), block):
                 totals.append(total)
                 total += measure(piece[start : start + block])
@@ -94,7 +94,13 @@ class TextBuffer:
     def _decoded(self, low: int, high: int) -> str:
         return str(self.read(low, high) if self._view is None else self._view[low:high], "utf-8")
 
-    def _pieces(self, low: int, high: int | None, step: int = 0) -> Iterator[tuple[int, bytes]]:
+    def pieces(
+        self, low: int, high: int | None = None, step: int = 0
+    ) -> Iterator[tuple[int, bytes]]:
+        """The bytes from `low` up to `high` (None: the end), `step` (0: a window) at a time.
+
+        Each comes with the byte where it starts.
+        """
         high = self.size if high is None else high
         step = step or self._window
         for start in range(low, high, step):

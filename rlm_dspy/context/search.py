@@ -7,26 +7,26 @@ the square of BM25's. Case is ignored, a plural finds its singular and the other
 possessive its noun; Chinese and Japanese characters count as words.
 
 It promises a build of about a second and queries of some milliseconds on 5 MB, and memory of a few
-times the text; not more. BM25: Robertson and Zaragoza, "The Probabilistic Relevance Framework:
-BM25 and Beyond" (2009), with its usual k1 = 1.2 and b = 0.75.
+times the text; not more: `large` ranks the few units that an engine chose from a longer text. BM25:
+Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond" (2009), with its
+usual k1 = 1.2 and b = 0.75.
 """
 
-import re
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from heapq import nlargest
 from itertools import accumulate, chain
 from math import log
 from operator import itemgetter
+from typing import NamedTuple, Protocol
 
+from rlm_dspy.context.excerpts import telling_part
 from rlm_dspy.context.offsets import TextBuffer
+from rlm_dspy.context.units import UNIT_CHARS, Unit, units
 from rlm_dspy.context.words import forms, placed_words, words
 
 PASSAGE_CHARS = 1000
-# How much of a passage is shown where a list of them is printed.
-SNIPPET_CHARS = 240
-_UNIT_CHARS = 500
 # What is kept around the rarest words of the query in a passage, and how many words those are.
 _MARGIN_CHARS, _FRAMED_WORDS = 200, 3
 _K1, _B = 1.2, 0.75
@@ -35,33 +35,99 @@ _K1, _B = 1.2, 0.75
 _LEAST_SHARE = 0.5
 # The rarest words of a query that always count, and the occurrences up to which further ones do.
 _ALWAYS_RANKED, _RANKED_OCCURRENCES = 3, 50_000
-_SENTENCE_END = re.compile(r"[.!?][\"')\]”’]*\s+|[。！？]")
-_SPACE = re.compile(r"\s")
+
+
+class Found(NamedTuple):
+    """A passage that was found; all places are characters of the whole text.
+
+    Attributes:
+        start: Where it starts.
+        end: Where it ends.
+        score: How well it fits; higher is better.
+        part: The stretch of it that says most: where it starts and ends.
+    """
+
+    start: int
+    end: int
+    score: float
+    part: tuple[int, int]
+
+
+class Searcher(Protocol):
+    """Finds passages of one text."""
+
+    def found(self, query: str, *, count: int, size: int, start: int, end: int) -> list[Found]:
+        """The best passages for a query, best first, none overlapping.
+
+        Args:
+            query: Words, in any form.
+            count: The most passages returned.
+            size: Characters a passage has, about.
+            start: Only what lies from here …
+            end: … up to here.
+        """
+        ...
+
+
+class Statistics(Protocol):
+    """How often words are in a text, where the index holds a part of it only.
+
+    Attributes:
+        units: The units of the whole text.
+        mean_words: The words that a unit has, on average.
+    """
+
+    units: int
+    mean_words: float
+
+    def occurrences(self, word: str) -> int:
+        """About how many units have a word in one of its forms."""
+        ...
 
 
 class SearchIndex:
-    """Which words are in which unit of a text.
+    """Which words are in which unit of a text; a `Searcher`.
 
     Args:
         buffer: The text.
-        sections: Ranges of characters, in order, that no passage leaves: the documents.
+        sections: The units of each range that no passage leaves, in order.
+        whole: What is known of the whole text; None: the sections are the whole text.
     """
 
-    def __init__(self, buffer: TextBuffer, sections: Iterable[tuple[int, int]]):
+    def __init__(
+        self,
+        buffer: TextBuffer,
+        sections: Iterable[Iterable[Unit]],
+        whole: Statistics | None = None,
+    ):
         self._buffer = buffer
         self._units: list[tuple[int, int]] = []
         self._lengths: list[int] = []
         self._section: list[int] = []
         self._section_units: list[tuple[int, int]] = []
         self._postings: defaultdict[str, list[int]] = defaultdict(list)
-        for number, (start, end) in enumerate(sections):
+        for number, section in enumerate(sections):
             first = len(self._units)
-            for low, high, text in _units(buffer, start, end):
+            for low, high, text in section:
                 self._add(low, high, number, words(text))
             self._section_units.append((first, len(self._units)))
         self._widths: dict[int, tuple[list[tuple[int, ...]], list[float]]] = {}
-        self._mean = max(sum(self._lengths) / max(len(self._lengths), 1), 1.0)
-        self._passages(_width(PASSAGE_CHARS))
+        self._whole = whole
+        self._count = whole.units if whole else len(self._units)
+        mean = whole.mean_words if whole else sum(self._lengths) / max(len(self._lengths), 1)
+        self._mean = max(mean, 1.0)
+
+    @classmethod
+    def of(cls, buffer: TextBuffer, sections: Iterable[tuple[int, int]]) -> "SearchIndex":
+        """The index of a whole text.
+
+        Args:
+            buffer: The text.
+            sections: Ranges of characters, in order, that no passage leaves: the documents.
+        """
+        index = cls(buffer, (units(buffer, start, end) for start, end in sections))
+        index._passages(width_of(PASSAGE_CHARS))
+        return index
 
     def _add(self, start: int, end: int, section: int, found: list[str]) -> None:
         unit, postings = len(self._units), self._postings
@@ -71,19 +137,23 @@ class SearchIndex:
         self._section.append(section)
         self._lengths.append(len(found))
 
-    def ranked(
-        self, query: str, *, count: int, size: int, start: int, end: int
-    ) -> list[tuple[int, int, float]]:
-        """The best passages for a query: start, end and score, best first, none overlapping.
+    def found(self, query: str, *, count: int, size: int, start: int, end: int) -> list[Found]:
+        """As `Searcher.found`."""
+        weight, base = self._rarities(query)
+        passages = []
+        for low, high, score in self._ranked(query, count, width_of(size), (start, end)):
+            text = self._buffer.text(low, high)
+            low += len(text) - len(text.lstrip())
+            text = text.strip()
+            first, last = telling_part(text, weight, base)
+            passages.append(Found(low, low + len(text), score, (low + first, low + last)))
+        return passages
 
-        Args:
-            query: Words, in any form.
-            count: The most passages returned.
-            size: Characters a passage has, about.
-            start: Only what lies from here …
-            end: … up to here.
-        """
-        width = _width(size)
+    def _ranked(
+        self, query: str, count: int, width: int, within: tuple[int, int]
+    ) -> list[tuple[int, int, float]]:
+        """The best passages within a range: start, end and score, best first, none overlapping."""
+        start, end = within
         begin = bisect_right(self._units, start, key=itemgetter(1)) - width + 1
         stop = bisect_left(self._units, end, key=itemgetter(0))
         found = (
@@ -127,38 +197,17 @@ class SearchIndex:
                 last += 1
         return one, last + 1
 
-    def telling_part(self, low: int, high: int, query: str) -> tuple[int, int]:
-        """The stretch of a passage that says most about a query's words: where it starts and ends.
-
-        It is at most `SNIPPET_CHARS` characters, and begins with a sentence if one is near.
-        """
-        if high - low <= SNIPPET_CHARS:
-            return low, high
-        text = self._buffer.text(low, high)
-        weight, base = self._rarities(query)
-        placed = [(at, base[word]) for at, word in placed_words(text) if word in base]
-        best, first, last = 0.0, 0, 0
-        for index, (start, _) in enumerate(placed):
-            # Each word once: what repeats a common word says no more for it.
-            stop = bisect_left(placed, start + SNIPPET_CHARS - 40, index, key=itemgetter(0))
-            within = placed[index:stop]
-            score = sum(weight[word] for word in {word for _, word in within})
-            if score > best:
-                heavy = max(weight[word] for _, word in within) / 2
-                telling = [at for at, word in within if weight[word] >= heavy]
-                best, first, last = score, telling[0], telling[-1]
-        begin = _sentence_start(text, first, last - SNIPPET_CHARS * 2 // 3)
-        end = min(begin + SNIPPET_CHARS, len(text))
-        if end < len(text):
-            end = max(text.rfind(" ", last + 1, end), last + 1) if " " in text[last:end] else end
-        return low + begin, low + end
+    def _occurrences(self, word: str) -> int:
+        if self._whole:
+            return self._whole.occurrences(word)
+        return sum(len(self._postings.get(form, ())) for form in forms(word))
 
     def _rarities(self, query: str) -> tuple[dict[str, float], dict[str, str]]:
         """The words of a query with their rarity, and each of their forms with its word."""
         weight, base = {}, {}
         for word in set(words(query)):
-            number = sum(len(self._postings.get(form, ())) for form in forms(word))
-            weight[word] = log(1 + len(self._units) / number) if number else 0.0
+            number = self._occurrences(word)
+            weight[word] = log(1 + self._count / number) if number else 0.0
             base |= dict.fromkeys(forms(word), word)
         return weight, base
 
@@ -167,7 +216,7 @@ class SearchIndex:
         ranked = sorted(
             (occurrences, word)
             for word in set(words(query))
-            if (occurrences := sum(len(self._postings.get(form, ())) for form in forms(word)))
+            if (occurrences := self._occurrences(word))
         )
         return set().union(*(forms(word) for _, word in ranked[:_FRAMED_WORDS]))
 
@@ -182,32 +231,18 @@ class SearchIndex:
         """Each passage of `width` units that has a word of the query, by first unit: its score."""
         members, damping = self._passages(width)
         scores: defaultdict[int, float] = defaultdict(float)
-        for units in self._telling(query):
+        most = None if self._whole else _RANKED_OCCURRENCES
+        for word in ranked_words(query, self._occurrences, most):
+            units = chain.from_iterable(self._postings.get(form, ()) for form in forms(word))
             often = Counter(chain.from_iterable(map(members.__getitem__, units)))
-            rarity = log(1 + (len(self._units) - len(often) + 0.5) / (len(often) + 0.5))
+            number = (
+                min(self._occurrences(word) * width, self._count) if self._whole else len(often)
+            )
+            rarity = log(1 + (self._count - number + 0.5) / (number + 0.5))
             weight = rarity**2 * (_K1 + 1)
-            for first, number in often.items():
-                scores[first] += weight * number / (number + damping[first])
+            for first, times in often.items():
+                scores[first] += weight * times / (times + damping[first])
         return scores
-
-    def _telling(self, query: str) -> list[list[int]]:
-        """Where the words of a query are, a unit an occurrence, rarest first.
-
-        Words after the first few are left out once they are so common that they would only cost
-        time.
-        """
-        postings = self._postings
-        found = [
-            list(chain.from_iterable(postings.get(form, ()) for form in forms(word)))
-            for word in dict.fromkeys(words(query))
-        ]
-        rarest = sorted(filter(None, found), key=len)
-        totals = accumulate(map(len, rarest))
-        return [
-            units
-            for number, (units, total) in enumerate(zip(rarest, totals, strict=True))
-            if number < _ALWAYS_RANKED or total <= _RANKED_OCCURRENCES
-        ]
 
     def _passages(self, width: int) -> tuple[list[tuple[int, ...]], list[float]]:
         """For each unit the passages that it is in, and each passage's BM25 length term."""
@@ -225,42 +260,25 @@ class SearchIndex:
         return self._widths[width]
 
 
-def _sentence_start(text: str, at: int, least: int) -> int:
-    """Where the sentence around `at` begins, or the first word after `least` where that is later.
+def ranked_words(query: str, occurrences: Callable[[str], int], most: int | None) -> list[str]:
+    """The words of a query that are in the text, rarest first.
 
-    A small model that reads a passage takes its first sentence for the answer.
+    Args:
+        query: Words.
+        occurrences: How often a word is in the text.
+        most: Words after the first few are left out once all together are more often there: they
+            would only cost time. None: no word is left out.
     """
-    least = max(least, at - SNIPPET_CHARS // 2, 0)
-    ends = [found.end() for found in _SENTENCE_END.finditer(text, least, at)]
-    ends += [text.rfind("\n", least, at) + 1 or -1]
-    if (start := max(ends)) > 0:
-        return start
-    return text.find(" ", least, at) + 1 or least if least else 0
+    often = {word: occurrences(word) for word in dict.fromkeys(words(query))}
+    rarest = sorted(filter(often.get, often), key=often.__getitem__)
+    totals = accumulate(often[word] for word in rarest)
+    return [
+        word
+        for number, (word, total) in enumerate(zip(rarest, totals, strict=True))
+        if number < _ALWAYS_RANKED or most is None or total <= most
+    ]
 
 
-def _width(size: int) -> int:
+def width_of(size: int) -> int:
     """How many units a passage of about `size` characters has."""
-    return max(1, round(size / _UNIT_CHARS))
-
-
-def _units(buffer: TextBuffer, start: int, end: int) -> Iterator[tuple[int, int, str]]:
-    """A range cut into units: start, end and text of each."""
-    while start < end:
-        text = buffer.text(start, min(start + _UNIT_CHARS, end))
-        if start + len(text) < end:
-            text = text[: _unit_end(text)]
-        yield start, start + len(text), text
-        start += len(text)
-
-
-def _unit_end(text: str) -> int:
-    """The best place to end a unit, in the last half of the text."""
-    half = len(text) // 2
-    for mark in ("\n\n", "\n"):
-        if (at := text.rfind(mark, half)) >= 0:
-            return at + len(mark)
-    for ending in (_SENTENCE_END, _SPACE):
-        ends = [found.end() for found in ending.finditer(text, half)]
-        if ends:
-            return ends[-1]
-    return len(text)
+    return max(1, round(size / UNIT_CHARS))

@@ -23,7 +23,7 @@ IN_MEMORY_BYTES = 8 << 20
 SEPARATOR = "\n\n"
 _TITLE_LINE = "===== {} =====\n"
 # The names that a document's text, title and path go by in the field's own dicts and classes.
-_TEXT_NAMES = ("text", "content", "page_content", "body")
+TEXT_NAMES = ("text", "content", "page_content", "body")
 _TITLE_NAMES = ("title", "name")
 _PATH_NAMES = ("path", "source")
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -185,7 +185,7 @@ def source_of(value: Any) -> Source:
     if not isinstance(value, Mapping):
         value = _attributes(value)
     rest = {key: item for key, item in value.items() if item is not None}
-    text = plain(_first(rest, _TEXT_NAMES))
+    text = plain(_first(rest, TEXT_NAMES))
     title, path = _first(rest, _TITLE_NAMES), _first(rest, _PATH_NAMES)
     if not isinstance(text, str):
         raise ContextError(
@@ -209,9 +209,9 @@ def _attributes(value: Any) -> dict[str, Any]:
     """What is known of a text, or of an object that has one."""
     if isinstance(value, str):
         return {"text": value}
-    names = (*_TEXT_NAMES, *_TITLE_NAMES, *_PATH_NAMES, "id", "metadata")
+    names = (*TEXT_NAMES, *_TITLE_NAMES, *_PATH_NAMES, "id", "metadata")
     found = {name: getattr(value, name, None) for name in names}
-    if not any(found[name] is not None for name in _TEXT_NAMES):
+    if not any(found[name] is not None for name in TEXT_NAMES):
         raise ContextError(
             f"A document of type {type(value).__name__} has no text: give it as a str, "
             'a (title, text) pair or a dict with "text" and, if it has one, "title".',

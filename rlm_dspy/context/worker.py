@@ -6,10 +6,12 @@ no method of what it loads opens a file: the constructors that would are refused
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, Self
+from typing import Any, ClassVar, NoReturn, Self
 
-from rlm_dspy.context import context
+from rlm_dspy.context import context, matches
 from rlm_dspy.errors import ContextError
+
+matches.with_re2()  # loads it while files can be opened
 
 
 class Context(context.Context):
@@ -17,18 +19,20 @@ class Context(context.Context):
 
     __slots__ = ()
 
+    _cores: ClassVar[int] = 1  # there are no threads here
+
     @classmethod
-    def from_path(cls, path: str | Path) -> Self:
+    def from_path(cls, path: str | Path, options: Any = None) -> Self:
         """Refused: code in the REPL cannot open files."""
         return _refuse()
 
     @classmethod
-    def from_paths(cls, paths: Iterable[str | Path]) -> Self:
+    def from_paths(cls, paths: Iterable[str | Path], options: Any = None) -> Self:
         """Refused: code in the REPL cannot open files."""
         return _refuse()
 
     @classmethod
-    def from_stdin(cls) -> Self:
+    def from_stdin(cls, options: Any = None) -> Self:
         """Refused: code in the REPL has no input of its own."""
         return _refuse()
 

@@ -6,6 +6,7 @@ from typing import Any
 _HOMES = {
     "resolve_lm": "names",
     "provider_of": "names",
+    "sub_models": "several",
     "supports_stop": "capabilities",
     "constraint_for": "capabilities",
     "prompt_limit": "capabilities",

@@ -4,6 +4,7 @@ Promised: a feature is reported only where LiteLLM or the embedded engine says s
 """
 
 import re
+import sys
 from typing import TYPE_CHECKING, Any, Literal
 
 from rlm_dspy.models.prices import model_entry
@@ -57,6 +58,14 @@ def prompt_limit(model: str) -> int | None:
         return engine.n_ctx if engine is not None else SLOT_TOKENS
     limit = model_entry(model).get("max_input_tokens")
     return int(limit) if limit else None
+
+
+def known_window(lm: Any) -> int | None:
+    """`prompt_limit` of an LM, where it costs nothing to look up (LiteLLM's import is slow)."""
+    model = getattr(lm, "model", None)
+    if not isinstance(model, str) or not (is_local(lm) or "litellm" in sys.modules):
+        return None
+    return prompt_limit(model)
 
 
 def _hint(lm: Any, name: str, default: Any) -> Any:

@@ -4,20 +4,36 @@ A predictor call can be two LM calls (an adapter's fallback), and dspy's callbac
 one, so the meter sits on the LM: a twin that shares all of the LM's state, history included, but
 whose `acall` passes through a gate and whose `num_retries` is 0, since the gate retries. The twin
 is an instance of the LM's own class, so dspy treats it as that LM.
+
+Promised: what is answered `from_cache` was not asked of any model.
 """
 
 import asyncio
 import contextvars
 import functools
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import dspy
 from dspy.clients.base_lm import BaseLM
-from dspy.utils.usage_tracker import UsageTracker
+from dspy.clients.execution import IGNORED_CACHE_KEYS, _cached, finalize, prepare
+from dspy.utils.callback import with_callbacks
 
-from rlm_dspy.budget import Usage
+from rlm_dspy.models.tally import CallUsage, Tally
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What an attempt gave.
+
+    Args:
+        outputs: What the LM returned, as dspy's adapters take it.
+        cache_hit: dspy's cache answered.
+    """
+
+    outputs: list[Any]
+    cache_hit: bool
 
 
 @dataclass(frozen=True)
@@ -29,12 +45,17 @@ class Attempt:
         role: The predictor that asks.
         messages: The chat messages.
         kwargs: The request's own parameters; they win over the LM's.
+        perform: `perform(more, tally)` makes the request with more parameters, as often as wanted,
+            and notes in the tally what it used.
+        cached: `cached(more)` looks for the request in dspy's cache.
     """
 
     lm: BaseLM
     role: str
     messages: list[dict[str, Any]]
-    kwargs: dict[str, Any] = field(default_factory=dict)
+    kwargs: dict[str, Any]
+    perform: "Callable[[dict[str, Any], Tally], Awaitable[Reply]]"
+    cached: "Callable[[dict[str, Any]], Cached | None]"
 
     def parameter(self, *names: str) -> Any:
         """The first of these parameters that the request or its LM sets, else None."""
@@ -43,103 +64,80 @@ class Attempt:
         return next((value for value in found if value is not None), None)
 
 
+Gate = Callable[[Attempt], Awaitable[Reply]]
+
+
 @dataclass(frozen=True)
-class Reply:
-    """What an attempt gave.
+class Cached:
+    """A request that dspy's cache may answer.
 
     Args:
-        outputs: What the LM returned, as dspy's adapters take it.
-        usage: What it used; None where the LM reported nothing.
-        cache_hit: dspy's cache answered.
+        key: The cache's key.
+        ask: Asks the cache alone.
     """
 
-    outputs: list[Any]
-    usage: Usage | None
-    cache_hit: bool
+    key: str
+    ask: Callable[[], Awaitable[list[Any] | None]]
 
-
-Perform = Callable[[dict[str, Any]], Awaitable[Reply]]
-Gate = Callable[[Attempt, Perform], Awaitable[Reply]]
-
-
-class CallUsage(UsageTracker):
-    """Tells a cache hit from a call: dspy reports usage for a call only, even if it is empty."""
-
-    def __init__(self):
-        super().__init__()
-        self.live = False
-        self.finished = False
-
-    def add_usage(self, lm: str, usage_entry: dict[str, Any]) -> None:
-        """Notes one call's usage."""
-        self.live = True
-        super().add_usage(lm, usage_entry)
-
-    def usage(self) -> Usage | None:
-        """The call's tokens, or None where nothing was reported."""
-        totals = list(self.get_total_tokens().values())
-        if not totals or all(row.get("prompt_tokens") is None for row in totals):
+    async def answer(self) -> Reply | None:
+        """The cache's answer; None where it has none."""
+        if self.key not in dspy.cache:
             return None
-        return Usage(
-            prompt_tokens=sum(_count(row, "prompt_tokens") for row in totals),
-            completion_tokens=sum(_count(row, "completion_tokens") for row in totals),
-            cached_tokens=sum(_count(row, "prompt_tokens_details.cached_tokens") for row in totals),
-            reasoning_tokens=sum(
-                _count(row, "completion_tokens_details.reasoning_tokens") for row in totals
-            ),
-        )
+        outputs = await self.ask()
+        return None if outputs is None else Reply(outputs, cache_hit=True)
 
 
-def _count(row: dict[str, Any], path: str) -> int:
-    value: Any = row
-    for name in path.split("."):
-        value = (value or {}).get(name)
-    return int(value or 0)
-
-
-def metered(lm: BaseLM, role: str, gate: Gate) -> BaseLM:
+def metered(lm: BaseLM, role: str, gate: Gate, *, remembered: bool = True) -> BaseLM:
     """The LM's twin whose every attempt passes through a gate.
 
     Args:
         lm: The user's LM; nothing on it changes but its history, as by any call.
         role: The predictor that will ask through the twin.
-        gate: Called as `gate(attempt, perform)` for each attempt; `perform(more)` makes the request
-            with more parameters, as often as the gate likes.
+        gate: Called with each attempt; it makes the request, as often as it likes.
+        remembered: Whether calls enter dspy's history.
 
     Returns:
         The twin.
     """
     twin: Any = object.__new__(_twin_class(type(lm)))
     twin.__dict__ = lm.__dict__
-    twin._rlm = (lm, role, gate)
+    twin._rlm = (lm, role, gate, remembered)
     return twin
 
 
 @functools.cache
 def _twin_class(cls: type[BaseLM]) -> type[BaseLM]:
     async def acall(self, prompt=None, *, messages=None, **kwargs):
-        lm, role, gate = self._rlm
+        lm, role, gate, remembered = self._rlm
         given = messages if messages is not None else [{"role": "user", "content": prompt}]
 
-        async def perform(more: dict[str, Any]) -> Reply:
-            tracker, parent = CallUsage(), dspy.settings.usage_tracker
-            with dspy.context(usage_tracker=tracker):
+        async def perform(more: dict[str, Any], tally: Tally) -> Reply:
+            tracker = CallUsage(remembered=remembered)
+            with tracker.tracking(tally):
                 outputs = await _call(self, cls, prompt, messages, {**kwargs, **more})
-            if parent is not None:
-                for name, entries in tracker.usage_data.items():
-                    for entry in entries:
-                        parent.add_usage(name, entry)
             # An `acall` of the LM's own class may never pass dspy's machinery: then nothing was
             # reported, and nothing came from dspy's cache either.
             hit = not tracker.live and (tracker.finished or not _own_acall(self))
-            return Reply(outputs, tracker.usage(), cache_hit=hit)
+            return Reply(outputs, cache_hit=hit)
 
-        return (await gate(Attempt(lm, role, given, kwargs), perform)).outputs
+        def cached(more: dict[str, Any]) -> Cached | None:
+            return _cached_request(self, prompt, messages, {**kwargs, **more})
+
+        return (await gate(Attempt(lm, role, given, kwargs, perform, cached))).outputs
+
+    @with_callbacks
+    async def from_cache(self, prompt=None, *, messages=None, **kwargs):
+        call = prepare(self, prompt, messages, kwargs, asynchronous=is_async(self))
+        result = _cached(self, call, is_async(self))
+        if result is None:
+            return None
+        with CallUsage(remembered=self._rlm[3]).tracking(Tally()):
+            return finalize(self, call, result)
 
     def update_history(self, entry):
-        if isinstance(tracker := dspy.settings.usage_tracker, CallUsage):
-            tracker.finished = True
-        cls.update_history(self, entry)
+        tracker = dspy.settings.usage_tracker
+        if not isinstance(tracker, CallUsage) or tracker.finish(entry):
+            cls.update_history(self, entry)
 
     namespace = {
         "__slots__": ("_rlm",),  # beside the shared __dict__
@@ -147,11 +145,29 @@ def _twin_class(cls: type[BaseLM]) -> type[BaseLM]:
         "__doc__": cls.__doc__,
         # A property wins over an `acall` that was set on the LM itself.
         "acall": property(lambda self: functools.partial(acall, self), lambda self, value: None),
+        "from_cache": from_cache,
         "update_history": update_history,
         # A property wins over the shared __dict__: the gate retries, each attempt reserved.
         "num_retries": property(lambda self: 0, lambda self, value: None),
     }
     return type(cls.__name__, (cls,), namespace)
+
+
+def _cached_request(twin: Any, prompt, messages, kwargs: dict[str, Any]) -> Cached | None:
+    """The request as the cache knows it; None where it is not for the cache.
+
+    An LM with an `acall` of its own may do anything before it looks into the cache.
+    """
+    if _own_acall(twin) or not getattr(twin, "cache", False) or kwargs.get("cache") is False:
+        return None
+    try:
+        call = prepare(twin, prompt, messages, kwargs, asynchronous=is_async(twin))
+        if not call.cache:
+            return None
+        key = dspy.cache.cache_key(call.key(twin, is_async(twin)), IGNORED_CACHE_KEYS)
+    except Exception:  # noqa: BLE001 - what is wrong with a request is said by the call itself
+        return None
+    return Cached(key, functools.partial(twin.from_cache, prompt, messages=messages, **kwargs))
 
 
 async def _call(

@@ -146,9 +146,9 @@ def _has_openai_tokenizer(model: str) -> bool:
     provider, slash, rest = model.partition("/")
     if slash and provider != "openai":
         return False
-    router()  # points tiktoken to the vocabularies that LiteLLM carries
     try:
         tiktoken.encoding_name_for_model(rest if slash else model)
     except KeyError:
         return False
+    router()  # points tiktoken to the vocabularies that LiteLLM carries
     return True

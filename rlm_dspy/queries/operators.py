@@ -1,33 +1,23 @@
-"""What code in the REPL asks sub-models with: `llm_query`, `ask`, `ask_each`, `combine`.
+"""What code in the REPL asks sub-models with: `llm_query`, `ask`, `ask_each`, `keep`, `combine`.
 
-All of them end in one predictor, `sub_query`, so that an optimizer tunes one prompt; types are put
-on its output per call. A failed item of a batch is its own: an "[ERROR] …" string from
-`llm_query_batched` (as dspy has it), None from `ask_each`, with the reason in the run's events.
+A failed item of a batch is its own: an "[ERROR] …" string from `llm_query_batched` (as dspy has
+it), `Missing(reason)` from the typed operators, with the reason in the run's events as well.
 """
 
-import asyncio
 import contextlib
 import functools
-import itertools
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-import dspy
-from dspy.utils.exceptions import AdapterParseError
-
-from rlm_dspy.budget import SUB_QUERY
-from rlm_dspy.coercion import coerce_text, type_name
-from rlm_dspy.dspy_errors import ProviderError
-from rlm_dspy.errors import BudgetExceeded, RLMError, SubQueryError
-from rlm_dspy.events import Event, EventLog, SubQueryAnswered, SubQueryFailed, SubQueryStarted
+from rlm_dspy.coercion import coerce_text
+from rlm_dspy.errors import SubQueryError
+from rlm_dspy.events import EventLog
+from rlm_dspy.missing import Missing
+from rlm_dspy.queries.items import Items, each
+from rlm_dspy.queries.questions import Effect, Questions
+from rlm_dspy.queries.reducing import reduced
 from rlm_dspy.queries.scheduler import Scheduler
 from rlm_dspy.queries.types import as_type
-
-# How much `combine` reads in one call where the model's window is unknown, in characters.
-COMBINE_CHARS = 6_000
-
-Effect = Callable[[Callable[[], Awaitable[Event]]], Awaitable[Event]]
 
 
 class Operators:
@@ -40,6 +30,9 @@ class Operators:
         predictor: The `sub_query` predictor.
         lm: The sub-model; None for the predictor's own, else dspy's configured one.
         max_llm_calls: How many prompts `llm_query` and `llm_query_batched` may ask; None for any.
+
+    Attributes:
+        questions: What asks the sub-model.
     """
 
     def __init__(
@@ -51,26 +44,26 @@ class Operators:
         lm: Any,
         max_llm_calls: int | None,
     ):
-        self._scheduler = scheduler
-        self._log = log
-        self._effect = effect
-        self._predictor = predictor
-        self._lm = lm
+        self.questions = Questions(scheduler, log, effect, predictor, lm)
         self._limit = max_llm_calls
         self._asked = 0
-        self._numbers = itertools.count(1)
 
-    def functions(self) -> dict[str, Callable[..., Awaitable[Any]]]:
-        """The functions by the name that code calls them by."""
+    def functions(self, *, plain: bool = False) -> dict[str, Callable[..., Awaitable[Any]]]:
+        """The functions by the name that code calls them by.
+
+        Args:
+            plain: Whether answers cross as JSON, where `Missing` is None.
+        """
+        many = {"ask_each": self.ask_each, "keep": self.keep}
         return {
             "llm_query": self.llm_query,
             "llm_query_batched": self.llm_query_batched,
             "ask": self.ask,
-            "ask_each": self.ask_each,
             "combine": self.combine,
+            **({name: _plain(function) for name, function in many.items()} if plain else many),
         }
 
-    async def llm_query(self, prompt: str) -> str:
+    async def llm_query(self, prompt: str, model: str | None = None) -> str:
         """Asks one prompt.
 
         Raises:
@@ -78,10 +71,12 @@ class Operators:
         """
         if not prompt:
             raise SubQueryError("prompt cannot be empty")
-        self._take(1)
-        return await self._one("llm_query", str(prompt), None, str)
+        self.take(1)
+        return await self.questions.using(model).one("llm_query", str(prompt), None, str)
 
-    async def llm_query_batched(self, prompts: Sequence[str]) -> list[str]:
+    async def llm_query_batched(
+        self, prompts: Sequence[str], model: str | None = None
+    ) -> list[str]:
         """Asks many prompts at once; the order is kept.
 
         Returns:
@@ -92,19 +87,30 @@ class Operators:
         """
         if isinstance(prompts, str):
             raise SubQueryError("llm_query_batched takes a list of prompts, not one string")
-        prompts = list(prompts)
-        self._take(len(prompts))
-        asked = (self._one("llm_query_batched", str(p), None, str) for p in prompts)
-        answers = await asyncio.gather(*asked, return_exceptions=True)
-        return [_text_or_error(answer) for answer in answers]
+        prompts, asked = list(prompts), self.questions.using(model)
+        self.take(len(prompts))
+        answers = [""] * len(prompts)
 
-    async def ask(self, question: str, text: Any, returns: Any = str) -> Any:
+        async def ask(at: int) -> None:
+            try:
+                answers[at] = await asked.one("llm_query_batched", str(prompts[at]), None, str)
+            except SubQueryError as error:
+                answers[at] = f"[ERROR] {error}"
+
+        jobs = [lambda at=at: ask(at) for at in range(len(prompts))]
+        await each(jobs, self.questions.width)
+        return answers
+
+    async def ask(
+        self, question: str, text: Any, returns: Any = str, model: str | None = None
+    ) -> Any:
         """Asks a question about a text.
 
         Args:
             question: The question.
             text: The text; anything else is shown as Python prints it.
             returns: The answer's type, a JSON schema, or a type's name.
+            model: The name of the sub-model, where there are several.
 
         Returns:
             The answer, of that type.
@@ -112,37 +118,86 @@ class Operators:
         Raises:
             SubQueryError: The model failed, or its answer does not fit the type.
         """
-        return await self._one("ask", str(question), as_text(text), as_type(returns))
+        asked = self.questions.using(model)
+        return await asked.one("ask", str(question), as_text(text), as_type(returns))
 
-    async def ask_each(self, question: str, items: Sequence[Any], returns: Any = str) -> list[Any]:
-        """Asks the same question about every item, concurrently.
+    async def ask_each(
+        self,
+        question: str,
+        items: Sequence[Any],
+        returns: Any = str,
+        pack: Any = "auto",
+        model: str | None = None,
+    ) -> list[Any]:
+        """Asks the same question about every item, concurrently; many short items share a call.
+
+        Args:
+            question: The question, as about one item.
+            items: The items; anything but text is shown as Python prints it. None and `Missing`
+                are missing in the answers as well.
+            returns: The type of an answer, a JSON schema, or a type's name.
+            pack: How many items may share a call; 1 for one call an item; "auto" to decide by their
+                number and length.
+            model: As for `ask`.
 
         Returns:
-            One answer an item, in order; None for one that could not be answered.
+            One answer an item, in order; `Missing(reason)` for one that could not be had.
 
         Raises:
             SubQueryError: Not one item could be answered.
         """
-        kind = as_type(returns)
-        asked = (self._one("ask_each", str(question), as_text(i), kind) for i in _listed(items))
-        answers = await asyncio.gather(*asked, return_exceptions=True)
-        failed = [_failure(answer) for answer in answers if isinstance(answer, BaseException)]
-        if failed and len(failed) == len(answers):
-            raise failed[0]
-        return [None if isinstance(answer, BaseException) else answer for answer in answers]
+        asked = self.questions.using(model)
+        return await _each(asked, "ask_each", question, items, as_type(returns), pack)
 
-    async def combine(self, question: str, parts: Sequence[Any], returns: Any = str) -> Any:
+    async def keep(
+        self,
+        question: str,
+        items: Sequence[Any],
+        pack: Any = "auto",
+        model: str | None = None,
+    ) -> list[Any]:
+        """The items for which the answer to a question is yes, in order.
+
+        Args:
+            question: A question with the answers yes and no, as about one item.
+            items: The items.
+            pack: As for `ask_each`.
+            model: As for `ask`.
+
+        Returns:
+            The items; in place of one that could not be judged, `Missing(reason)`.
+
+        Raises:
+            SubQueryError: Not one item could be judged.
+        """
+        listed = _listed(items)
+        asked = self.questions.using(model)
+        verdicts = await _each(asked, "keep", question, listed, bool, pack)
+        return [
+            verdict if isinstance(verdict, Missing) else item
+            for item, verdict in zip(listed, verdicts, strict=True)
+            if verdict or isinstance(verdict, Missing)
+        ]
+
+    async def combine(
+        self,
+        question: str,
+        parts: Sequence[Any],
+        returns: Any = str,
+        model: str | None = None,
+    ) -> Any:
         """Answers a question from many parts: as a tree, where they do not fit one call.
 
-        A single part that is of the type already is the answer.
+        Parts that are None or `Missing` are left out. A single part that is of the type already is
+        the answer.
 
         Returns:
             One answer, of the type.
 
         Raises:
-            SubQueryError: There is no part, the model failed, or its answer does not fit the type.
+            SubQueryError: There is no part, a model failed, or its answer does not fit the type.
         """
-        texts = [as_text(part) for part in _listed(parts) if part is not None]
+        texts = [text for text in map(as_item, _listed(parts)) if isinstance(text, str)]
         if not texts:
             # A model that is asked about nothing makes an answer up.
             raise SubQueryError("combine has no parts to answer from: nothing was found")
@@ -150,14 +205,14 @@ class Operators:
         if len(texts) == 1:
             with contextlib.suppress(ValueError):
                 return coerce_text(texts[0], kind)  # there is nothing to combine
-        groups = grouped(texts, COMBINE_CHARS)
-        while len(groups) > 1:
-            asked = (self._one("combine", str(question), numbered(g), str) for g in groups)
-            texts = list(await asyncio.gather(*asked))
-            groups = grouped(texts, COMBINE_CHARS)
-        return await self._one("combine", str(question), numbered(texts), kind)
+        return await reduced(self.questions.using(model), str(question), texts, kind)
 
-    def _take(self, count: int) -> None:
+    def take(self, count: int) -> None:
+        """Counts prompts against `max_llm_calls`.
+
+        Raises:
+            SubQueryError: So many are not left; none was counted.
+        """
         if self._limit is not None and self._asked + count > self._limit:
             raise SubQueryError(
                 f"LLM call limit exceeded: {self._asked} + {count} > {self._limit}. "
@@ -167,61 +222,25 @@ class Operators:
             )
         self._asked += count
 
-    async def _one(self, operator: str, question: str, text: str | None, kind: Any) -> Any:
-        number = next(self._numbers)
-        size = len(question) + len(text or "")
-        self._log.append(
-            SubQueryStarted(query=number, operator=operator, question=question, characters=size)
-        )
-        event = await self._effect(lambda: self._answer(number, question, text, kind))
-        if isinstance(event, SubQueryFailed):
-            raise SubQueryError(event.reason, error=event.error)
-        assert isinstance(event, SubQueryAnswered)
-        return event.value
 
-    async def _answer(self, number: int, question: str, text: str | None, kind: Any) -> Event:
-        started = time.monotonic()
-        try:
-            value = await self._typed(question, text, kind)
-        except (ProviderError, BudgetExceeded, SubQueryError) as error:
-            return SubQueryFailed(query=number, error=type(error).__name__, reason=str(error))
-        seconds = round(time.monotonic() - started, 6)
-        return SubQueryAnswered(query=number, value=value, seconds=seconds)
-
-    async def _typed(self, question: str, text: str | None, kind: Any) -> Any:
-        wanted, said = question, ""
-        for _ in range(2):
-            try:
-                return await self._predict(wanted, text, kind)
-            except AdapterParseError as error:
-                said = error.lm_response or ""
-            if kind is str:
-                return said.strip()
-            try:
-                return coerce_text(said, kind)
-            except ValueError as reason:
-                wanted = f"{question}\n(Answered before: {said[:200]!r}. Wrong: {reason}.)"
-        raise SubQueryError(f"the answer {said[:200]!r} is not a {type_name(kind)}", answer=said)
-
-    async def _predict(self, question: str, text: str | None, kind: Any) -> Any:
-        inputs: dict[str, Any] = {"question": question, "text": text}
-        if kind is not str:
-            inputs["signature"] = typed(self._predictor.signature, kind)
-        prediction = await self._scheduler.call(self._predictor, SUB_QUERY, self._lm, **inputs)
-        return prediction.response
+async def _each(
+    questions: Questions, operator: str, question: str, items: Any, kind: Any, pack: Any
+) -> list[Any]:
+    texts = [as_item(item) for item in _listed(items)]
+    asked = Items(questions, operator, str(question), texts, kind)
+    answers = await asked.answers(_most(pack))
+    if asked.failures and all(isinstance(answer, Missing) for answer in answers):
+        raise asked.failures[0]
+    return answers
 
 
-def typed(signature: type[dspy.Signature], kind: Any) -> type[dspy.Signature]:
-    """The sub-query's signature with a typed response; instructions and demos carry over."""
-    try:
-        return _typed_signature(signature, kind)
-    except TypeError:  # an unhashable type
-        return signature.with_updated_fields("response", type_=kind)
+def _plain(function: Callable[..., Awaitable[list[Any]]]) -> Callable[..., Awaitable[list[Any]]]:
+    @functools.wraps(function)
+    async def call(*args: Any, **kwargs: Any) -> list[Any]:
+        answers = await function(*args, **kwargs)
+        return [None if isinstance(answer, Missing) else answer for answer in answers]
 
-
-@functools.lru_cache(maxsize=256)
-def _typed_signature(signature: type[dspy.Signature], kind: Any) -> type[dspy.Signature]:
-    return signature.with_updated_fields("response", type_=kind)
+    return call
 
 
 def as_text(value: Any) -> str:
@@ -233,21 +252,11 @@ def as_text(value: Any) -> str:
     return str(value)
 
 
-def grouped(texts: Sequence[str], limit: int) -> list[list[str]]:
-    """Texts in groups of at most `limit` characters, in order; at least two texts to a group."""
-    groups: list[list[str]] = [[]]
-    for text in texts:
-        if len(groups[-1]) >= 2 and sum(map(len, groups[-1])) + len(text) > limit:
-            groups.append([])
-        groups[-1].append(text)
-    return groups
-
-
-def numbered(texts: Sequence[str]) -> str:
-    """Several texts as one, numbered; a single one as it is."""
-    if len(texts) == 1:
-        return texts[0]
-    return "\n".join(f"{number}. {text}" for number, text in enumerate(texts, 1))
+def as_item(value: Any) -> str | Missing:
+    """A value as one item of many: text, or missing where there is none."""
+    if value is None:
+        return Missing("the item is None")
+    return value if isinstance(value, Missing) else as_text(value)
 
 
 def _listed(items: Any) -> list[Any]:
@@ -256,12 +265,12 @@ def _listed(items: Any) -> list[Any]:
     return list(items)
 
 
-def _text_or_error(answer: Any) -> str:
-    return f"[ERROR] {_failure(answer)}" if isinstance(answer, BaseException) else answer
-
-
-def _failure(error: BaseException) -> RLMError:
-    """An item's own failure; anything else is not an item's, and is raised."""
-    if not isinstance(error, RLMError):
-        raise error
-    return error
+def _most(pack: Any) -> int | None:
+    if pack in ("auto", None) or pack is True:
+        return None
+    if isinstance(pack, int) and pack >= 0:
+        return max(int(pack), 1)
+    raise SubQueryError(
+        f"pack={pack!r} is no number of items: write pack=1 for one call an item, pack=20 for at "
+        "most 20 items a call, or leave it out."
+    )

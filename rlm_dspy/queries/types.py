@@ -7,8 +7,9 @@ for interpreters whose tools take plain data only.
 import ast
 import functools
 import json
-from typing import Any, Literal, NotRequired, Optional, Union, get_origin
+from typing import Annotated, Any, Literal, NotRequired, Optional, Union, get_origin
 
+from pydantic import Field
 from typing_extensions import TypedDict
 
 from rlm_dspy.errors import SubQueryError
@@ -24,6 +25,22 @@ _UNION: Any = Union
 _OPTIONAL: Any = Optional
 _NOT_REQUIRED: Any = NotRequired
 _TYPED_DICT: Any = TypedDict
+_ANNOTATED: Any = Annotated
+
+# How deep types may nest: a schema that refers to itself has no end.
+MAX_NESTING = 12
+_LIMITS = {
+    "minimum": "ge",
+    "exclusiveMinimum": "gt",
+    "maximum": "le",
+    "exclusiveMaximum": "lt",
+    "multipleOf": "multiple_of",
+    "minLength": "min_length",
+    "maxLength": "max_length",
+    "minItems": "min_length",
+    "maxItems": "max_length",
+    "pattern": "pattern",
+}
 
 _SCALARS = {"string": str, "integer": int, "number": float, "boolean": bool, "null": type(None)}
 _NAMES = {"str": str, "int": int, "float": float, "bool": bool, "dict": dict, "list": list[Any]}
@@ -70,47 +87,68 @@ def _from_json(schema: str) -> Any:
 
 def from_schema(schema: dict[str, Any]) -> Any:
     """A JSON schema as a type; what it cannot express is any value."""
-    if "enum" in schema:
-        return _LITERAL[tuple(schema["enum"])]
-    if "const" in schema:
-        return _LITERAL[schema["const"]]
-    for key in ("anyOf", "oneOf"):
-        if key in schema:
-            return _UNION[tuple(from_schema(member) for member in schema[key])]
-    kind = schema.get("type")
-    if isinstance(kind, list):
-        return _UNION[tuple(from_schema({**schema, "type": k}) for k in kind)]
-    if kind in _SCALARS:
-        return _SCALARS[kind]
-    if kind == "array":
-        return _array(schema)
-    if kind == "object" or "properties" in schema:
-        return _object(schema)
-    return Any
+    return _Schemas(schema.get("$defs") or schema.get("definitions") or {}).kind(schema, 0)
 
 
-def _array(schema: dict[str, Any]) -> Any:
-    if members := schema.get("prefixItems"):
-        return _TUPLE[tuple(from_schema(member) for member in members)]
-    items = schema.get("items")
-    member = from_schema(items) if isinstance(items, dict) else Any
-    if schema.get("uniqueItems") and (member in _SCALARS.values() or get_origin(member) is Literal):
-        return _SET[member]
-    return _LIST[member]
+class _Schemas:
+    """The schemas of one document.
 
+    Args:
+        named: Those that others refer to, by name.
+    """
 
-def _object(schema: dict[str, Any]) -> Any:
-    properties = schema.get("properties")
-    if not properties:
-        extra = schema.get("additionalProperties")
-        return _DICT[str, from_schema(extra) if isinstance(extra, dict) else Any]
-    required = set(schema.get("required", properties))
-    fields: dict[str, Any] = {}
-    for name, member in properties.items():
-        kind = from_schema(member)
-        fields[name] = kind if name in required else _NOT_REQUIRED[_OPTIONAL[kind]]
-    # Plain data, as code in the REPL gets it, and any key: a model's fields could not be "_id".
-    return _TYPED_DICT(str(schema.get("title", "Answer")), fields)
+    def __init__(self, named: dict[str, Any]):
+        self._named = named
+
+    def kind(self, schema: dict[str, Any], depth: int) -> Any:
+        """A schema's type, so many levels below the document's own."""
+        if depth > MAX_NESTING:  # it refers to itself
+            return Any
+        bare = self._bare(schema, depth)
+        limits = {field: schema[key] for key, field in _LIMITS.items() if key in schema}
+        return _ANNOTATED[bare, Field(**limits)] if limits and bare is not Any else bare
+
+    def _bare(self, schema: dict[str, Any], depth: int) -> Any:
+        if "$ref" in schema:
+            named = self._named.get(str(schema["$ref"]).rsplit("/", 1)[-1])
+            return Any if named is None else self.kind(named, depth + 1)
+        if "enum" in schema:
+            return _LITERAL[tuple(schema["enum"])]
+        if "const" in schema:
+            return _LITERAL[schema["const"]]
+        for key in ("anyOf", "oneOf", "allOf"):
+            if key in schema and (key != "allOf" or len(schema[key]) == 1):
+                return _UNION[tuple(self.kind(member, depth + 1) for member in schema[key])]
+        kind = schema.get("type")
+        if isinstance(kind, list):
+            return _UNION[tuple(self._bare({**schema, "type": k}, depth) for k in kind)]
+        if kind == "array":
+            return self._array(schema, depth)
+        if kind == "object" or "properties" in schema:
+            return self._object(schema, depth)
+        return _SCALARS.get(kind, Any)
+
+    def _array(self, schema: dict[str, Any], depth: int) -> Any:
+        if members := schema.get("prefixItems"):
+            return _TUPLE[tuple(self.kind(member, depth + 1) for member in members)]
+        items = schema.get("items")
+        member = self.kind(items, depth + 1) if isinstance(items, dict) else Any
+        plain = member in _SCALARS.values() or get_origin(member) is Literal
+        return _SET[member] if schema.get("uniqueItems") and plain else _LIST[member]
+
+    def _object(self, schema: dict[str, Any], depth: int) -> Any:
+        properties = schema.get("properties")
+        if not properties:
+            extra = schema.get("additionalProperties")
+            member = self.kind(extra, depth + 1) if isinstance(extra, dict) else Any
+            return _DICT[str, member]
+        required = set(schema.get("required", properties))
+        fields: dict[str, Any] = {}
+        for name, member in properties.items():
+            kind = self.kind(member, depth + 1)
+            fields[name] = kind if name in required else _NOT_REQUIRED[_OPTIONAL[kind]]
+        # Plain data, as code in the REPL gets it, and any key: a model's fields could not be "_id".
+        return _TYPED_DICT(str(schema.get("title", "Answer")), fields)
 
 
 def _from_name(node: ast.expr) -> Any:

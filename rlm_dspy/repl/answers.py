@@ -5,7 +5,7 @@ from typing import Any
 
 from rlm_dspy.dspy_errors import InterpreterError, PolicyViolation
 from rlm_dspy.repl.isolation import Report
-from rlm_dspy.repl.protocol import ProtocolError
+from rlm_dspy.repl.protocol import ProtocolError, leaves_copy
 
 KINDS = ("ok", "submit", "error", "policy", "syntax")
 _MAX_MESSAGE = 20_000
@@ -35,6 +35,11 @@ class Answer:
     message: str
     line: int | None
     full: bool
+
+    @property
+    def leaves_copy(self) -> bool:
+        """Whether the worker leaves a copy after it."""
+        return leaves_copy(self.kind, self.error_type, full=self.full)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ ones, with the metaclasses that those bring.
 
 import builtins
 import types
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from rlm_dspy.repl import dicts, guards, names, rules
@@ -84,11 +85,14 @@ def hide(real: type) -> type:
 def stand_in(cls: type) -> type:
     """The class as model code sees it: itself, or a class that cannot be called."""
     found = _STAND_INS.get(cls)
-    if found is None and rules.is_ours(cls):
-        found = _STAND_INS[cls] = shown(cls)
     if found is not None:
         return found
-    return GuardedType if issubclass(cls, type) else cls
+    if issubclass(cls, type):
+        return GuardedType
+    if rules.is_ours(cls):
+        found = _STAND_INS[cls] = shown(cls)
+        return found
+    return cls
 
 
 # Types of objects that stand for a base by `__mro_entries__`, beside those of `typing` itself.
@@ -133,15 +137,15 @@ def build_class(body: Any, name: str, *bases: Any, metaclass: Any = None, **kwar
         PolicyError: A base or metaclass that model code may not use.
     """
     _check_bases(bases)
+    # What an alias stands for as well, before the class exists: `__init_subclass__` and
+    # `__set_name__` of the user's see it unfinished.
+    _check_bases(types.resolve_bases([base for base in bases if type(base) not in TYPING_BASES]))
     if metaclass is not None:
         if metaclass not in METACLASSES:
             raise names.PolicyError("metaclasses are not available: use a class decorator")
         kwargs["metaclass"] = METACLASSES[metaclass]
-    rules.PENDING.append(name)
-    try:
+    with rules.pending(name):
         cls = builtins.__build_class__(body, name, *bases, **kwargs)
-    finally:
-        rules.PENDING.pop()
     _check_bases(cls.__bases__)
     for attribute, value in cls.__dict__.items():
         if type(value) is types.MemberDescriptorType and names.is_dunder(attribute):
@@ -160,4 +164,39 @@ def _class_of(obj: Any) -> type:
     return stand_in(builtins.type(obj))
 
 
+_SHOWN: set[type] = set()
+
+
+def show(values: Iterable[Any]) -> None:
+    """Lets the classes among these values be seen as bases of the user's classes."""
+    _SHOWN.update(value for value in values if isinstance(value, type))
+
+
+def _family(name: str, found: Callable[[type], Iterable[type]]) -> Callable[[Any], tuple]:
+    """Reads `__mro__` and its kin from a class of the user's.
+
+    The library's classes behind a facade (the real `Enum`) are left out: they are not guarded.
+    """
+
+    def reader(cls: Any) -> tuple[type, ...]:
+        if isinstance(cls, type) and rules.is_user_class(cls):
+            every = found(cls)
+            return tuple(kind for kind in every if rules.is_user_class(kind) or kind in _SHOWN)
+        raise rules.refused(cls, name)
+
+    return reader
+
+
+def _as_method(reader: Callable[[Any], tuple]) -> Callable[[Any], Callable[[], list]]:
+    def method(cls: Any) -> Callable[[], list]:
+        shown_now = list(reader(cls))
+        return lambda: shown_now
+
+    return method
+
+
 guards.READERS["__class__"] = _class_of
+guards.READERS["__mro__"] = _family("__mro__", lambda cls: cls.__mro__)
+guards.READERS["__bases__"] = _family("__bases__", lambda cls: cls.__bases__)
+guards.READERS["__subclasses__"] = _as_method(_family("__subclasses__", type.__subclasses__))
+guards.READERS["mro"] = _as_method(_family("mro", lambda cls: cls.__mro__))

@@ -20,12 +20,12 @@ from rlm_dspy.repl.names import PolicyError, exact
 
 def _owned(value: Any, action: str) -> Any:
     """The value, if model code defined it: the library would write to it."""
-    if rules.is_user_function(value) or (isinstance(value, type) and rules.is_user_class(value)):
+    if rules.is_users(value):
         return value
     kinds = (property, classmethod, staticmethod, functools.cached_property, functools.partial)
     if isinstance(value, kinds):
         return value
-    raise PolicyError(f"{action} takes a function or class of your own")
+    raise PolicyError(f"{action} takes a function, a class or an object of your own")
 
 
 # functools
@@ -40,8 +40,9 @@ def _update_wrapper(wrapper: Any, wrapped: Any, *unused: Any, **also: Any) -> An
         value = getattr(wrapped, name, None)
         if type(value) is str:
             setattr(wrapper, name, value)
-    if rules.is_user_function(wrapped):
-        wrapper.__dict__.update(wrapped.__dict__)
+    # Not to a descriptor of the library: `cached_property` would take `attrname` for a key.
+    if rules.is_user_function(wrapped) and rules.is_users(wrapper):
+        vars(wrapper).update(wrapped.__dict__)
     wrapper.__wrapped__ = wrapped
     return wrapper
 
@@ -114,8 +115,15 @@ def _abc() -> Facade:
     def abstractmethod(function: Any) -> Any:
         return abc.abstractmethod(_owned(function, "abstractmethod"))
 
-    words = "ABC abstractproperty abstractclassmethod abstractstaticmethod"
-    return facade("abc", **listed(abc, words), abstractmethod=abstractmethod, ABCMeta=ABC_META)
+    return facade(
+        "abc",
+        ABC=abc.ABC,
+        ABCMeta=ABC_META,
+        abstractmethod=abstractmethod,
+        abstractproperty=lambda function: property(abstractmethod(function)),
+        abstractclassmethod=lambda function: classmethod(abstractmethod(function)),
+        abstractstaticmethod=lambda function: staticmethod(abstractmethod(function)),
+    )
 
 
 class SimpleNamespace:
@@ -170,7 +178,9 @@ class RedirectStdout:
         self._target, self._before = target, []
 
     def __enter__(self) -> Any:
-        self._before.append(output.redirect(self._target))
+        # The step's own output is where what is not redirected goes.
+        own = self._target is output.STDOUT or self._target is None
+        self._before.append(output.redirect(None if own else self._target))
         return self._target
 
     def __exit__(self, *exception: object) -> None:
@@ -230,5 +240,7 @@ CRAFTED_FACADES = {
     "contextlib": _contextlib(),
     "operator": _operator(),
 }
-rules.OPEN_CLASSES.update({SingleDispatch, SingleDispatchMethod, SimpleNamespace, RedirectStdout})
+rules.OPEN_CLASSES.add(SimpleNamespace)
+# Not to derive from: a subclass would see the library's own dispatcher, which evaluates text.
+rules.OPEN_INSTANCES.update({SingleDispatch, SingleDispatchMethod, RedirectStdout})
 rules.WRITABLE_TYPES[SimpleNamespace] = None

@@ -9,7 +9,8 @@ import builtins
 from collections.abc import Callable
 from typing import Any
 
-from rlm_dspy.repl import classes, guards, names, output, patterns, rules
+from rlm_dspy.missing import Missing
+from rlm_dspy.repl import annotations, classes, guards, names, output, patterns, rules, specials
 from rlm_dspy.repl.names import PolicyError, exact
 
 # Each is plain data, a container, or a function of its arguments alone. `object`, `super` and the
@@ -112,18 +113,21 @@ def base_builtins() -> dict[str, Any]:
     guarded = {
         "getattr": getattr_, "hasattr": hasattr_, "setattr": setattr_, "delattr": delattr_,
         "type": classes.GuardedType, "exit": leave, "quit": leave,
-        "true": True, "false": False, "null": None, "__name__": "__main__",
+        "true": True, "false": False, "null": None, "Missing": Missing, "__name__": "__main__",
         "__debug__": True, "__build_class__": classes.build_class,
     }  # fmt: skip
     machinery = {
         names.READ: guards.read, names.READ_SPECIAL: guards.read_special,
         names.WRITE: guards.write, names.PATTERN: patterns.ClassPattern, names.HOLD: patterns.Hold,
+        names.SPECIAL: specials.special, names.ANNOTATED: annotations.annotated,
+        names.UNKNOWN: NameError,
         names.TYPE: type, names.FREE_READ: rules.FREE_READ,
         names.FREE_WRITE: rules.FREE_WRITE, names.FREE_PRIVATE: rules.FREE_PRIVATE,
     }  # fmt: skip
     return table | _exceptions() | guarded | machinery
 
 
+classes.show(base_builtins().values())
 for _function in (getattr_, hasattr_, setattr_, delattr_, print_):
     _function.__name__ = _function.__qualname__ = _function.__name__.rstrip("_")
 rules.WRITABLE_TYPES[BaseException] = None

@@ -7,6 +7,7 @@ import later on their own, so that a process that may open no file any more stil
 
 import _strptime  # noqa: F401  # ty: ignore[import-not-found]  (`datetime.strptime` wants it)
 import array
+import ast
 import base64
 import binascii
 import bisect
@@ -44,13 +45,14 @@ import uuid
 import zlib
 from typing import Any
 
-from rlm_dspy.repl import output, rules
+from rlm_dspy.repl import classes, output, rules
 from rlm_dspy.repl.crafted import CRAFTED_FACADES
 from rlm_dspy.repl.formatting import Formatter
 from rlm_dspy.repl.loops import ASYNC_FACADES
 from rlm_dspy.repl.makers import CLASS_FACADES
 from rlm_dspy.repl.modules import Facade, exported, facade, import_from, listed
 from rlm_dspy.repl.names import RefusedImport
+from rlm_dspy.repl.reports import REPORT_FACADES
 from rlm_dspy.repl.texts import TEXT_FACADES, as_text
 
 
@@ -73,11 +75,12 @@ _CALENDAR = """IllegalMonthError IllegalWeekdayError isleap leapdays weekday mon
     monthcalendar month calendar timegm month_name month_abbr day_name day_abbr Calendar
     TextCalendar HTMLCalendar weekheader firstweekday MONDAY TUESDAY WEDNESDAY THURSDAY FRIDAY
     SATURDAY SUNDAY"""
-_UUID = "UUID uuid3 uuid4 uuid5 NAMESPACE_DNS NAMESPACE_URL NAMESPACE_OID NAMESPACE_X500 SafeUUID"
+_UUID = """UUID uuid3 uuid4 uuid5 uuid7 uuid8 NIL MAX NAMESPACE_DNS NAMESPACE_URL NAMESPACE_OID
+    NAMESPACE_X500 SafeUUID"""
 _BISECT = "bisect bisect_left bisect_right insort insort_left insort_right"
 _FUTURE = ("annotations", "division", "generator_stop", "print_function")
-_SYS = """maxsize version version_info float_info int_info hash_info byteorder getsizeof maxunicode
-    getrecursionlimit intern implementation"""
+_SYS = """maxsize version version_info float_info int_info byteorder getsizeof maxunicode
+    getrecursionlimit intern"""
 
 
 def _written_in_c() -> dict[str, Facade]:
@@ -140,6 +143,7 @@ FACADES: dict[str, Facade] = {
     **CRAFTED_FACADES,
     **CLASS_FACADES,
     **ASYNC_FACADES,
+    **REPORT_FACADES,
     **_written_in_c(),
     **_of_listed_names(),
     **_nested(),
@@ -214,9 +218,16 @@ def _preload() -> None:
     datetime.datetime.strptime("2000", "%Y")
     time.localtime()
     decimal.getcontext()
+    ast.unparse(ast.Pass())
+    random.Random("text")
 
 
 _preload()
+classes.show(value for found in FACADES.values() for value in vars(found).values())
+rules.OPEN_INSTANCES.update(map(type, (sys.version_info, sys.float_info, sys.int_info)))
 rules.WRITABLE_TYPES[decimal.Context] = None
 rules.WRITABLE_TYPES[textwrap.TextWrapper] = None
 rules.DENIED[calendar.TextCalendar] = frozenset({"prweek", "prmonth", "pryear"})
+# Containers that every instance shares.
+rules.DENIED[textwrap.TextWrapper] = frozenset({"unicode_whitespace_trans"})
+rules.DENIED[calendar.HTMLCalendar] = frozenset({"cssclasses", "cssclasses_weekday_head"})

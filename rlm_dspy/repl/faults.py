@@ -1,14 +1,19 @@
 """How a failed step is told to the model: a short traceback of the model's own lines.
 
-Promises: never raises, and never runs more of the user's code than the exception's own `__str__`.
+Promises: never raises, never runs more of the user's code than the exception's own `__str__`, and
+gives texts of bounded length, however long a name, a line, a message or its notes are.
 """
 
 import linecache  # noqa: F401  (loaded before lockdown: the traceback machinery imports it)
 from types import TracebackType
 
 from rlm_dspy.repl.names import exact
+from rlm_dspy.repl.output import escaped
 
 _MAX_MESSAGE = 2_000
+_MAX_NOTES = 3
+_MAX_NAME = 100
+_MAX_LINE = 300
 _MAX_LINES = 6
 
 
@@ -34,35 +39,43 @@ class Sources:
         return name
 
     def line(self, filename: str, number: int | None) -> str:
-        """One line of a step, stripped; empty where it is not known."""
+        """One line of a step, stripped and cut; empty where it is not known."""
         lines = self._texts.get(filename, [])
-        return lines[number - 1].strip() if number and 0 < number <= len(lines) else ""
+        return (
+            cut(lines[number - 1].strip(), _MAX_LINE) if number and 0 < number <= len(lines) else ""
+        )
 
     def __contains__(self, filename: str) -> bool:
         return filename in self._texts
 
 
+def cut(text: str, limit: int = _MAX_MESSAGE) -> str:
+    """A text's two ends, where it is longer than a limit."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]} ... [{len(text) - 2 * half:,} characters cut] ... {text[-half:]}"
+
+
 def type_name(error: BaseException) -> str:
-    """The name of an exception's class."""
-    return type(error).__name__
+    """The name of an exception's class, which code may have set to anything."""
+    return escaped(cut(exact(type(error).__name__), _MAX_NAME))
 
 
 def text_of(error: BaseException) -> str:
     """An exception's message, cut; what its `__str__` raises is caught."""
     try:
-        text = exact(str(error))
+        return cut(exact(str(error)))
     except BaseException:  # noqa: BLE001 (the user's own __str__ may raise anything)
         return "(its message cannot be shown)"
-    if len(text) > _MAX_MESSAGE:
-        half = _MAX_MESSAGE // 2
-        return f"{text[:half]} ... [{len(text) - 2 * half:,} characters cut] ... {text[-half:]}"
-    return text
 
 
 def notes_of(error: BaseException) -> list[str]:
-    """The notes that were added to an exception."""
+    """The first notes that were added to an exception, cut."""
     notes = getattr(error, "__notes__", None)
-    return [exact(note) for note in notes if isinstance(note, str)] if type(notes) is list else []
+    if type(notes) is not list:
+        return []
+    return [cut(exact(note)) for note in notes[:_MAX_NOTES] if isinstance(note, str)]
 
 
 def trace(
@@ -98,5 +111,5 @@ def _place(entry: tuple[str, str, int | None], sources: Sources, current: str) -
     if filename != current:
         place = f"{filename.strip('<>')}, {place}"
     if not function.startswith("<"):
-        place += f", in {function}"
+        place += f", in {cut(function, _MAX_NAME)}"
     return f"{place}: {sources.line(filename, number)}"

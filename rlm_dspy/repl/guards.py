@@ -10,7 +10,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from rlm_dspy.repl import names, rules
+from rlm_dspy.repl import methods, names, rules
 from rlm_dspy.repl.names import RefusedAttribute, exact
 
 # Reading
@@ -35,7 +35,9 @@ def _denied(obj: Any, name: str) -> Any:
     if kind is super:
         behind = object.__getattribute__(obj, "__self_class__")
         if name not in rules.rule_of(behind):
-            return getattr(obj, name)
+            return methods.from_super(obj, name, getattr(obj, name))
+    elif name in rules.BEHIND and rules.is_user_function(getattr(obj, name, None)):
+        return getattr(obj, name)
     raise rules.refused(obj, name)
 
 
@@ -45,9 +47,11 @@ def _read_class(cls: type, name: str) -> Any:
     shared = not rules.is_user_class(cls) and (
         rules.is_ours(cls) or not rules.is_open(cls) or name == "register"
     )
-    if shared or name == "mro" or name in rules.rule_of(cls):
+    if name == "mro":
+        return READERS["mro"](cls)
+    if shared or name in rules.rule_of(cls):
         raise rules.refused(cls, name)
-    return getattr(cls, name)
+    return methods.from_class(cls, name, getattr(cls, name))
 
 
 def read_special(obj: Any, name: str) -> Any:
@@ -56,8 +60,10 @@ def read_special(obj: Any, name: str) -> Any:
         return _safe_formatter(read(obj, name), name)
     if names.is_dunder(name):
         return _read_dunder(obj, name)
+    if name in names.ENUM_MAPS:
+        return _enum_map(obj, name)
     if _private(obj, name):
-        return getattr(obj, name)
+        return _unbound(obj, name, getattr(obj, name))
     raise rules.refused(obj, name)
 
 
@@ -96,7 +102,14 @@ def _read_dunder(obj: Any, name: str) -> Any:
         return special(obj)
     if type(obj) in rules.OPAQUE:
         raise rules.refused(obj, name)
-    return getattr(obj, name)
+    return _unbound(obj, name, getattr(obj, name))
+
+
+def _unbound(obj: Any, name: str, value: Any) -> Any:
+    """A method that was read from a class, or from a `super()` that was asked about a class."""
+    if isinstance(obj, type):
+        return methods.from_class(obj, name, value)
+    return methods.from_super(obj, name, value) if type(obj) is super else value
 
 
 _ABOUT = frozenset({"__class__", "__name__", "__qualname__", "__doc__", "__module__"})
@@ -121,8 +134,22 @@ def _annotations(obj: Any) -> dict[str, Any]:
 def _initialiser(obj: Any) -> Any:
     # Called on a shared object, `__init__` would make it anew.
     if isinstance(obj, type) or type(obj) is super or rules.is_user_class(type(obj)):
-        return obj.__init__
+        return _unbound(obj, "__init__", obj.__init__)
     raise rules.refused(obj, "__init__")
+
+
+def _subclass_hook(obj: Any) -> Any:
+    # Called on a class of the library, it would set that class up anew.
+    cls = object.__getattribute__(obj, "__self_class__") if type(obj) is super else obj
+    if isinstance(cls, type) and rules.is_user_class(cls):
+        return obj.__init_subclass__
+    raise rules.refused(obj, "__init_subclass__")
+
+
+def _enum_map(obj: Any, name: str) -> Any:
+    if isinstance(obj, enum.EnumMeta) and rules.is_user_class(obj):
+        return getattr(obj, name).copy()
+    raise rules.refused(obj, name)
 
 
 def _members(obj: Any) -> Any:
@@ -212,6 +239,7 @@ def _safe_formatter(method: Any, name: str) -> Any:
 READERS: dict[str, Callable[[Any], Any]] = {
     "__annotations__": _annotations,
     "__init__": _initialiser,
+    "__init_subclass__": _subclass_hook,
     "__members__": _members,
     "__setattr__": _attribute_method("__setattr__", write),
     "__delattr__": _attribute_method("__delattr__", write),

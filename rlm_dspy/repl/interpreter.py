@@ -5,20 +5,25 @@ Plugs into `rlm_dspy.RLM`, `dspy.RLM`, `dspy.ProgramOfThought` and `dspy.CodeAct
 """
 
 import functools
+import itertools
+import json
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from dspy.primitives.code_interpreter import FinalOutput
 from dspy.utils.callback import BaseCallback, with_callbacks
+from pydantic_core import to_jsonable_python
 
 from rlm_dspy.dspy_errors import CodeFailed, InterpreterError, PolicyViolation
 from rlm_dspy.errors import ConfigurationError
+from rlm_dspy.repl import sandbox_facade
 from rlm_dspy.repl.answers import Answer
 from rlm_dspy.repl.calls import settled
-from rlm_dspy.repl.host import Session, Settings
+from rlm_dspy.repl.host import Session
 from rlm_dspy.repl.isolation import LAYERS, Report
 from rlm_dspy.repl.launch import Default, Launcher
+from rlm_dspy.repl.session_settings import Settings
 
 
 class Submitted(FinalOutput):
@@ -91,6 +96,7 @@ class RestrictedInterpreter:
         self.tools: dict[str, Callable[..., Any]] = dict(tools or {})
         self.output_fields = output_fields
         self.callbacks = list(callbacks or [])
+        self._handles = itertools.count(1)
         settings = Settings(
             step_seconds, memory_mb, max_output_chars, isolation == "require", snapshots, _layers
         )
@@ -130,7 +136,8 @@ class RestrictedInterpreter:
 
         Returns:
             `Submitted` (a FinalOutput) with a dict of fields where the code called SUBMIT, else
-            what it printed, or None where it printed nothing.
+            what it printed, or None where it printed nothing. Where no `output_fields` are
+            declared, what was submitted is the field "output", and JSON can hold it.
 
         Raises:
             PolicyViolation: The policy refuses the code.
@@ -140,10 +147,19 @@ class RestrictedInterpreter:
         """
         if not isinstance(code, str):
             raise InterpreterError(f"code must be a str, not {type(code).__name__}")
+        if not isinstance(variables or {}, Mapping):
+            raise InterpreterError(f"variables must be a dict, not {type(variables).__name__}")
+        if not self._session.report:
+            self.start()  # so that callbacks see a lazy start as well
         tools = {name: functools.partial(self._call, name) for name in self.tools}
+        tools = sandbox_facade.served(tools, self._handles)
+        if sandbox_facade.is_shim(code, self.tools):
+            return None
         answer = self._session.run(code, variables or {}, tools, self.output_fields)
         if answer.kind == "submit":
-            return Submitted(answer.submitted, answer.output)
+            declared = self.output_fields is not None
+            output = answer.submitted if declared else _jsonable(answer.submitted)
+            return Submitted(output, answer.output)
         if answer.kind == "ok":
             return "\n".join(filter(None, [answer.output, answer.message])) or None
         raise _error_of(answer)
@@ -153,7 +169,13 @@ class RestrictedInterpreter:
 
     @with_callbacks
     def invoke_tool(self, tool_name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
-        """Call one of the tools, as model code does; asynchronous ones are waited for."""
+        """Call one of the tools, as model code does; asynchronous ones are waited for.
+
+        Raises:
+            InterpreterError: There is none of that name.
+        """
+        if tool_name not in self.tools:
+            raise InterpreterError(f"Unknown tool: {tool_name}")
         return settled(self.tools[tool_name](*args, **kwargs))
 
     def __call__(
@@ -176,6 +198,7 @@ class RestrictedInterpreter:
         twin.tools = dict(self.tools)
         twin.output_fields = self.output_fields
         twin.callbacks = list(self.callbacks)
+        twin._handles = itertools.count(1)
         twin._adopt(self._session.branch())
         return twin
 
@@ -205,9 +228,32 @@ def _check_arguments(
         raise ConfigurationError(f'isolation={isolation!r} must be "auto" or "require"')
 
 
+def _jsonable(value: Any) -> Any:
+    """Plain data as JSON can hold it: what takes a value without declaring it dumps it as JSON."""
+    try:
+        json.dumps(value)
+    except (TypeError, ValueError):
+        try:
+            return to_jsonable_python(value, bytes_mode="base64")
+        except UnicodeEncodeError:  # lone surrogates, which pydantic does not take
+            return to_jsonable_python(_escaped(value), bytes_mode="base64")
+    return value
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_escaped(key): _escaped(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return type(value)(map(_escaped, value))
+    return value
+
+
 def _error_of(answer: Answer) -> Exception:
     if answer.kind == "syntax":
-        return SyntaxError(answer.message)
+        kinds = {kind.__name__: kind for kind in (IndentationError, TabError)}
+        return kinds.get(answer.error_type, SyntaxError)(answer.message)
     if answer.kind == "policy":
         return PolicyViolation(answer.message, output=answer.output, line=answer.line)
     return CodeFailed(

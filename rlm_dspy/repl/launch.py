@@ -22,6 +22,7 @@ from typing import Any, Protocol
 from rlm_dspy.dspy_errors import InterpreterError
 from rlm_dspy.repl.processes import ChildHandle, Handle, identify
 from rlm_dspy.repl.protocol import FROM_WORKER, TO_WORKER, Channel
+from rlm_dspy.repl.versions import untried
 
 # Seconds until a worker must be there: a cold start imports everything first, on a busy machine
 # slowly.
@@ -157,6 +158,8 @@ class Executor:
 def _execute(call: str, theirs: socket.socket, errors: Any) -> subprocess.Popen[bytes]:
     if os.name != "posix":
         raise InterpreterError("the REPL's worker needs a POSIX system: Linux, macOS or WSL")
+    if why := untried():
+        raise InterpreterError(why)
     if not sys.executable:
         raise InterpreterError("sys.executable is empty: no interpreter to start the REPL with")
     root = str(Path(__file__).resolve().parents[2])

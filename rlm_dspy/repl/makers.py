@@ -17,7 +17,7 @@ import typing
 from collections.abc import Generator
 from typing import Any
 
-from rlm_dspy.repl import classes, guards, names, rules
+from rlm_dspy.repl import classes, guards, names, rules, scope
 from rlm_dspy.repl.modules import Facade, exported, facade, listed
 from rlm_dspy.repl.names import PolicyError, exact
 
@@ -34,14 +34,36 @@ def _identifier(name: Any) -> str:
 
 @contextlib.contextmanager
 def _bare_main() -> Generator[None]:
-    """The library looks a class's module up in `sys.modules`: it finds an empty one."""
+    """The library looks a class's module up in `sys.modules`: it finds an almost empty one.
+
+    Where annotations are texts, it looks there for what `ClassVar`, `InitVar` and `KW_ONLY` are
+    called; functions that it makes keep the module's namespace, so these names go again.
+    """
     before = sys.modules.get("__main__")
-    sys.modules["__main__"] = types.ModuleType("__main__")
+    bare = types.ModuleType("__main__")
+    markers = _markers()
+    bare.__dict__.update(markers)
+    sys.modules["__main__"] = bare
     try:
         yield
     finally:
+        for name in markers:
+            bare.__dict__.pop(name, None)
         if before is not None:
             sys.modules["__main__"] = before
+
+
+def _markers() -> dict[str, Any]:
+    frame = scope.model_frame()
+    real = {
+        id(CLASS_FACADES["typing"]): typing,
+        id(CLASS_FACADES["dataclasses"]): dataclasses,
+        id(typing.ClassVar): typing.ClassVar,
+        id(dataclasses.InitVar): dataclasses.InitVar,
+        id(dataclasses.KW_ONLY): dataclasses.KW_ONLY,
+    }
+    variables = frame.f_globals if frame else {}
+    return {name: real[id(value)] for name, value in variables.items() if id(value) in real}
 
 
 def _dataclass(cls: Any = None, /, **options: Any) -> Any:
@@ -52,7 +74,8 @@ def _dataclass(cls: Any = None, /, **options: Any) -> Any:
         raise PolicyError("dataclass takes a class of your own")
     for name in cls.__dict__.get("__annotations__", {}):
         _identifier(name)
-    with _bare_main():
+    # With `slots` the library makes the class again, which runs the user's `__init_subclass__`.
+    with _bare_main(), rules.pending(cls.__name__):
         return rules.adopt(dataclasses.dataclass(cls, **options))
 
 
@@ -204,10 +227,17 @@ def _get_type_hints(obj: Any, *unused: Any, **also: Any) -> dict[str, Any]:
     return guards.read_any(obj, "__annotations__")
 
 
+def _runtime_checkable(cls: Any) -> Any:
+    """The library's, for protocols of the user's: it sets an attribute."""
+    if isinstance(cls, type) and rules.is_user_class(cls):
+        return typing.runtime_checkable(cls)
+    raise PolicyError("runtime_checkable takes a protocol of your own")
+
+
 def _typing() -> Facade:
     left_out = """ForwardRef Type NamedTuple TypedDict final get_type_hints no_type_check
-        reveal_type no_type_check_decorator dataclass_transform overload get_overloads
-        clear_overloads IO TextIO BinaryIO evaluate_forward_ref override"""
+        runtime_checkable reveal_type no_type_check_decorator dataclass_transform overload
+        get_overloads clear_overloads IO TextIO BinaryIO evaluate_forward_ref override"""
     return facade(
         "typing",
         **exported(typing, left_out),
@@ -215,6 +245,7 @@ def _typing() -> Facade:
         NamedTuple=_MadeByTyping(typing.NamedTuple),
         TypedDict=_MadeByTyping(typing.TypedDict),
         get_type_hints=_get_type_hints,
+        runtime_checkable=_runtime_checkable,
         **{
             name: lambda value: value for name in ("final", "overload", "no_type_check", "override")
         },
@@ -255,4 +286,5 @@ classes.TYPING_BASES.add(_MadeByTyping)
 rules.OPEN_CLASSES.update(
     value for value in vars(CLASS_FACADES["typing"]).values() if isinstance(value, type)
 )
+rules.RULES[typing.ParamSpec] = rules.Everything(but=("args", "kwargs"))
 rules.WRITABLE_TYPES[collections.defaultdict] = frozenset({"default_factory"})

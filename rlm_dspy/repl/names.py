@@ -32,6 +32,9 @@ ECHO = "@echo"
 MARK = "@mark"
 PATTERN = "@pattern"
 HOLD = "@hold"
+SPECIAL = "@special"
+ANNOTATED = "@annotated"
+UNKNOWN = "@unknown"
 # The types whose public (or `_x`) attributes need no further look, and what asks for a type.
 TYPE = "@type"
 FREE_READ = "@free_read"
@@ -66,6 +69,9 @@ DEFINABLE = _OPERATOR_METHODS | frozenset(
     }
 )  # fmt: skip
 
+# Of these, what trusted code would obey wherever it leads; `specials` stands in front of them.
+CHECKED = frozenset({"__getattr__", "__new__"})
+
 # What may be read from any object. None of them yields a frame, a code object, a module, a
 # namespace or a class other than the object's own; `guards` answers some of them itself.
 READABLE = _OPERATOR_METHODS | frozenset(
@@ -75,12 +81,13 @@ READABLE = _OPERATOR_METHODS | frozenset(
         "__module__", "__annotations__", "__cause__", "__context__", "__suppress_context__",
         "__notes__", "__wrapped__", "__members__", "__match_args__", "__class_getitem__",
         "__copy__", "__deepcopy__", "__dir__", "__slots__",
+        "__mro__", "__bases__", "__subclasses__",
     }
 )  # fmt: skip
 
 # What may be set on a class or function that user code defined, after its definition.
 WRITABLE = _OPERATOR_METHODS | frozenset(
-    {"__name__", "__qualname__", "__doc__", "__init__", "__getattr__", "__wrapped__"}
+    {"__name__", "__qualname__", "__doc__", "__init__", "__wrapped__"}
 )
 WRITABLE_ON_FUNCTIONS = frozenset({"__name__", "__qualname__", "__doc__", "__wrapped__"})
 
@@ -88,6 +95,8 @@ WRITABLE_ON_FUNCTIONS = frozenset({"__name__", "__qualname__", "__doc__", "__wra
 PUBLIC_UNDERSCORES = frozenset(
     {"_asdict", "_replace", "_make", "_fields", "_field_defaults", "_value_", "_name_"}
 )
+# Of enums: what is shown of each is a copy.
+ENUM_MAPS = frozenset({"_member_map_", "_member_names_", "_value2member_map_"})
 # `_x_` names that enum reads from a class body.
 ENUM_HOOKS = frozenset({"_missing_", "_generate_next_value_", "_ignore_", "_order_", "_value_"})
 
@@ -98,14 +107,15 @@ FORMATTERS = frozenset({"format", "format_map"})
 
 # Read natively, without a guard: on every object that model code can hold, an attribute of such a
 # name is plain data or a method that reaches nothing but its own object and its arguments. It is
-# the vocabulary of the built-in containers, of text and of patterns; `guards` asserts that no type
-# has a rule against one of them.
+# the vocabulary of the built-in containers, of text and of patterns; a test holds that no type has
+# a rule against one of them. Left out: `copy` and `clear`, which the library has written in Python
+# as well; read from a class, those take any object for their own (see `methods`).
 NATIVE = frozenset(
     name
     for kind in (str, bytes, list, dict, set, frozenset, tuple, int, float, re.Match)
     for name in dir(kind)
     if not name.startswith("_")
-) - FORMATTERS - {"string", "re"} | frozenset(
+) - FORMATTERS - {"string", "re", "copy", "clear"} | frozenset(
     {"findall", "finditer", "search", "match", "fullmatch"}
 )
 
@@ -144,6 +154,7 @@ _INSTEAD = {
     "__bases__": "use isinstance() or issubclass()",
     "__base__": "use isinstance() or issubclass()",
     "__mro__": "use isinstance() or issubclass()",
+    "__subclasses__": "it is there for classes of your own",
     "__traceback__": "print the exception itself",
     "__builtins__": "use the built-in functions by name",
     "__del__": "use a context manager (`with`) to clean up",

@@ -6,14 +6,28 @@ place after each step; the first SUBMIT of a step ends it and cannot be caught o
 promise: limits of time and memory, which the operating system keeps from outside.
 """
 
+import contextlib
+import gc
 import keyword
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
-from rlm_dspy.repl import environment, facades, faults, names, output, policy, scope
-from rlm_dspy.repl.names import PolicyError
+from rlm_dspy.repl import (
+    environment,
+    facades,
+    faults,
+    folder,
+    modules,
+    names,
+    output,
+    policy,
+    scope,
+    sub_agents,
+)
+from rlm_dspy.repl.outcomes import StepResult, failure
 from rlm_dspy.repl.shows import shown_variables
+from rlm_dspy.repl.submission import fields_of, frozen
 
 
 class ToolFailed(Exception):
@@ -34,30 +48,11 @@ class ToolError(RuntimeError):
     """A tool's failure, as model code sees and may catch it."""
 
 
-class _Submitted(BaseException):
-    """Ends a step; no handler of model code keeps it."""
+class _Submitted(SystemExit):
+    """Ends a step, or what is left of it; no handler of model code keeps it.
 
-
-@dataclass
-class StepResult:
-    """What one step came to.
-
-    Attributes:
-        kind: "ok", "submit", "error" (the code failed), "policy" (it is refused) or "syntax".
-        output: What was printed and the value of a last expression, cut and escaped.
-        submitted: For "submit": the fields that SUBMIT got, as live objects.
-        error_type: The exception's class name, "PolicyViolation" or "SyntaxError".
-        message: What to tell the model: the error, its lines, what to write instead; for "ok", a
-            note about a variable that was put back.
-        line: The line of the step that failed, from 1.
+    A `SystemExit`, since an event loop keeps any other exception as the result of a task.
     """
-
-    kind: str
-    output: str = ""
-    submitted: Any = None
-    error_type: str = ""
-    message: str = ""
-    line: int | None = None
 
 
 class Namespace:
@@ -84,8 +79,12 @@ class Namespace:
         self._sources = faults.Sources()
         self._configured: tuple[list[str], Any] | None = None
         self._own: dict[str, Any] = {}
+        self._folder = folder.Folder()
         self._bound: dict[str, Any] = {}
         self._submitted: dict[str, Any] | None = None
+        self._running = self._submitting = False
+        self._replaced: list[Any] = []
+        self._collection = 0.0  # seconds that the last full one took
         self._variables: dict[str, Any] = {"__name__": "__main__", names.SANDBOX_MARK: True}
         self._builtins = self._make_builtins()
         self._variables["__builtins__"] = self._builtins
@@ -96,7 +95,7 @@ class Namespace:
         return {
             **environment.base_builtins(),
             **scope.scope_functions(view),
-            "__import__": facades.import_module,
+            "__import__": self._import,
             names.SUBMITTED: self._check_ended,
             names.MARK: lambda: output.written(),
             names.ECHO: self._echo,
@@ -120,13 +119,18 @@ class Namespace:
         self._configured = wanted
         for name in self._own:
             self._variables.pop(name, None)
-        fields = [_checked(field["name"]) for field in output_fields or ()]
-        self._own = {name: self._tool(_checked(name)) for name in tools}
+        fields = {_checked(field["name"]): field.get("type") for field in output_fields or ()}
+        self._own = {name: self._tool(_checked(name)) for name in tools if name != sub_agents.NAME}
+        self._bound.pop(sub_agents.NAME, None)
+        if sub_agents.NAME in tools:  # not one of its own: `import dspy` may bind it
+            self._bound[sub_agents.NAME] = sub_agents.module(self._tool(sub_agents.NAME))
         self._own |= {
             "print": self._print,
             "SUBMIT": self._submit_function(fields),
             "show_vars": self._show_vars,
         }
+        if folder.TYPE in fields.values():
+            self._own |= {"open": self._open, "File": folder.File}
         self._restore()
 
     @property
@@ -140,7 +144,7 @@ class Namespace:
         Raises:
             ValueError: The name is not a free Python identifier.
         """
-        if name in self._own:
+        if name in self._own or (name == sub_agents.NAME and name in self._bound):
             raise ValueError(f"the variable {name!r} has the name of a function of the REPL")
         self._bound[_checked(name)] = value
         self._variables[name] = value
@@ -154,42 +158,84 @@ class Namespace:
         Returns:
             What it came to; nothing that the code raises comes out of here.
         """
-        self._submitted = None
+        self._replaced.clear()
+        self._restore()
         capture = output.Capture(self._max_output)
         output.begin(capture)
         filename = self._sources.add(code)
-        try:
+        with self._collecting():
             result = self._execute(code, filename)
-        except BaseException as error:  # noqa: BLE001 (the boundary: model code raises anything)
-            result = self._failed(error, filename)
-        if self._submitted is not None:
-            result, self._submitted = StepResult("submit", submitted=self._submitted), None
         output.begin(capture)
         result.output = capture.text()
         result.message = "\n".join(filter(None, [output.escaped(result.message), *self._restore()]))
         return result
 
     def _execute(self, code: str, filename: str) -> StepResult:
-        compiled = policy.compile_step(code, filename, self.protected)
-        exec(compiled, self._variables)
-        return StepResult("ok")
+        self._submitted, self._running = None, True
+        try:
+            exec(policy.compile_step(code, filename, self.protected), self._variables)
+            result = StepResult("ok")
+        except BaseException as error:  # noqa: BLE001 (the boundary: model code raises anything)
+            self._running = False  # the error's own `__str__` is over the end of the step
+            result = failure(error, filename, self._sources)
+        self._running = False
+        if self._submitted is not None:
+            result = StepResult("submit", submitted=self._submitted)
+        return result
+
+    @contextlib.contextmanager
+    def _collecting(self) -> Generator[None]:
+        """Garbage collection, which runs finalizers: they are model code, and belong to a step.
+
+        A worker has it off, so that none runs while it speaks with the host or takes a snapshot;
+        what a step leaves behind is collected before the step is over, so that no later one pays.
+        """
+        if gc.isenabled():
+            yield
+            return
+        gc.enable()
+        began = time.perf_counter()
+        try:
+            yield
+            ended = time.perf_counter()
+            # All of it where that costs little beside the step, else what is new.
+            if ended - began > 10 * self._collection:
+                gc.collect()
+                self._collection = time.perf_counter() - ended
+            else:
+                gc.collect(1)
+        finally:
+            gc.disable()
 
     def _restore(self) -> list[str]:
         """Puts back what the host gave; says which variables that changes."""
         notes = []
-        for name, value in self._bound.items():
-            if self._variables.get(name, None) is not value:
-                self._variables[name] = value
+        own = {"__builtins__": self._builtins, "__name__": "__main__", **self._own, **self._bound}
+        for name, value in own.items():
+            found = self._variables.get(name)
+            if found is value:
+                continue
+            # Freed at once, it could run a finalizer, which could assign to the name again.
+            if gc.is_tracked(found):
+                self._replaced.append(found)
+            self._variables[name] = value
+            if name in self._bound:
                 notes.append(f"note: `{name}` is the input again; keep changes under another name")
-        self._variables.update(self._own)
-        self._variables["__builtins__"] = self._builtins
-        self._variables["__name__"] = "__main__"
         return notes
 
     # What the code can call
 
+    def _import(
+        self, name: str, variables: Any = None, local: Any = None, wanted: Any = (), level: int = 0
+    ) -> Any:
+        own = self._bound.get(name) if name == sub_agents.NAME and not level else None
+        if own is None:
+            return facades.import_module(name, variables, local, wanted, level)
+        modules.import_from(own, wanted or ())
+        return own
+
     def _check_ended(self) -> None:
-        if self._submitted is not None:
+        if self._submitted is not None or not self._running:
             raise _Submitted
 
     def _echo(self, before: int, value: Any) -> None:
@@ -200,13 +246,27 @@ class Namespace:
 
     @property
     def _print(self) -> Callable[..., None]:
-        check = self._check_ended
-
         def print_(*values: Any, **options: Any) -> None:
-            check()
+            if not self._running:
+                raise _Submitted
             environment.print_(*values, **options)
 
         return _named(print_, "print")
+
+    @property
+    def _open(self) -> Callable[..., Any]:
+        opened = self._folder.open
+        return _named(lambda *args, **kwargs: opened(*args, **kwargs), "open")
+
+    def _freeze(self, given: dict[str, Any]) -> None:
+        # Making values plain runs methods of model code: one that submits is not the first.
+        if self._submitting:
+            raise RuntimeError("SUBMIT was called while a value was being submitted")
+        self._submitting = True
+        try:
+            self._submitted = frozen(given)
+        finally:
+            self._submitting = False
 
     @property
     def _show_vars(self) -> Callable[[], None]:
@@ -228,42 +288,17 @@ class Namespace:
 
         return _named(tool, name)
 
-    def _submit_function(self, fields: list[str]) -> Callable[..., None]:
+    def _submit_function(self, fields: dict[str, str | None]) -> Callable[..., None]:
         def submit(*args: Any, **kwargs: Any) -> None:
             self._check_ended()
-            self._submitted = _fields(fields, args, kwargs)
+            given = fields_of(list(fields), args, kwargs)
+            for name, kind in fields.items():
+                if kind == folder.TYPE:
+                    given[name] = self._folder.submitted(given[name])
+            self._freeze(given)
             raise _Submitted
 
         return _named(submit, "SUBMIT")
-
-    # Failures
-
-    def _failed(self, error: BaseException, filename: str) -> StepResult:
-        if isinstance(error, SyntaxError) and error.__traceback__ and not self._is_running(error):
-            return self._syntax(error, filename)
-        if isinstance(error, policy.Refused):
-            text = self._sources.line(filename, error.line)
-            where = f"line {error.line}: {text}" if error.line else ""
-            message = "\n".join(filter(None, [f"PolicyViolation: {error}", where]))
-            return StepResult("policy", "", None, "PolicyViolation", message, error.line)
-        refused = isinstance(error, PolicyError)
-        kind = "PolicyViolation" if refused else faults.type_name(error)
-        line, lines = faults.trace(error.__traceback__, self._sources, filename)
-        text = faults.text_of(error)
-        head = f"{kind}: {text}" if text else kind
-        message = "\n".join([head, *faults.notes_of(error), *lines])
-        return StepResult("policy" if refused else "error", "", None, kind, message, line)
-
-    def _is_running(self, error: BaseException) -> bool:
-        """Whether the error came from code that ran, and not from compiling it."""
-        _, lines = faults.trace(error.__traceback__, self._sources, "")
-        return bool(lines)
-
-    def _syntax(self, error: SyntaxError, filename: str) -> StepResult:
-        line = error.lineno
-        where = f"line {line}: {self._sources.line(filename, line)}" if line else ""
-        message = "\n".join(filter(None, [f"{faults.type_name(error)}: {error.msg}", where]))
-        return StepResult("syntax", "", None, faults.type_name(error), message, line)
 
 
 def _checked(name: str) -> str:
@@ -276,29 +311,3 @@ def _checked(name: str) -> str:
 def _named(function: Any, name: str) -> Callable[..., Any]:
     function.__name__ = function.__qualname__ = name
     return function
-
-
-def _fields(fields: list[str], args: tuple, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The submitted values by field name, as if SUBMIT were `def SUBMIT(a, b)`.
-
-    Raises:
-        TypeError: They do not fit the fields; the message says how to call SUBMIT.
-    """
-    wanted = fields or ["output"]
-    usage = f"write SUBMIT({', '.join(f'{name}=...' for name in wanted)})"
-    if len(args) > len(wanted):
-        raise TypeError(
-            f"SUBMIT() takes {len(wanted)} positional arguments but {len(args)} were given: {usage}"
-        )
-    values = dict(zip(wanted, args, strict=False))
-    for name, value in kwargs.items():
-        if name in values:
-            raise TypeError(f"SUBMIT() got multiple values for argument {name!r}: {usage}")
-        if name not in wanted:
-            raise TypeError(f"SUBMIT() got an unexpected keyword argument {name!r}: {usage}")
-        values[name] = value
-    missing = [repr(name) for name in wanted if name not in values]
-    if missing:
-        count = f"{len(missing)} required positional argument{'s' if len(missing) > 1 else ''}"
-        raise TypeError(f"SUBMIT() missing {count}: {', '.join(missing)}: {usage}")
-    return {name: values[name] for name in wanted}

@@ -67,3 +67,17 @@ class At:
     def assign(self, name: str, value: ast.expr) -> ast.Assign:
         """An assignment to a variable."""
         return ast.Assign([ast.Name(name, ast.Store(), **self._place)], value, **self._place)
+
+    def empty_dict(self) -> ast.Dict:
+        """`{}`."""
+        return ast.Dict([], [], **self._place)
+
+    def assign_item(self, owner: str, key: str, value: ast.expr) -> ast.Assign:
+        """`owner[key] = value`."""
+        item = ast.Subscript(self.name(owner), self.constant(key), ast.Store(), **self._place)
+        return ast.Assign([item], value, **self._place)
+
+    def attempt(self, tried: ast.stmt, error: str, otherwise: ast.stmt) -> ast.Try:
+        """One statement, or another where the first raises an error of this class."""
+        handler = ast.ExceptHandler(self.name(error), None, [otherwise], **self._place)
+        return ast.Try([tried], [handler], [], [], **self._place)

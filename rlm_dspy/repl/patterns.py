@@ -1,8 +1,8 @@
 """What a `match` statement reads: classes and dotted names in patterns.
 
-The interpreter itself reads the attributes that a class pattern names, past every guard; so the
-class and the names are checked at the moment the pattern is tried, and the checked class is the one
-that is used.
+The interpreter itself reads the attributes that a class pattern names, past every guard; so at the
+moment a pattern with attributes is tried, its class is replaced by one that matches the same
+subjects, and that asks the rules about each subject before the interpreter reads from it.
 """
 
 import functools
@@ -11,6 +11,10 @@ from typing import Any
 
 from rlm_dspy.repl import names, rules
 from rlm_dspy.repl.names import RefusedAttribute
+
+# `case int(n)` captures the subject itself with these and their subclasses (the language reference,
+# "class patterns"); a bool is an int to that end.
+_CAPTURING = (bytearray, bytes, dict, float, frozenset, int, list, set, str, tuple)
 
 
 class ClassPattern:
@@ -31,33 +35,62 @@ class ClassPattern:
     def cls(self) -> Any:
         """The class; the interpreter goes on to read attributes of the subject by its names."""
         cls = self._lookup()
-        read_names = self._keywords + (_positional(cls)[: self._count] if self._count else ())
+        if not isinstance(cls, type):
+            return cls  # the interpreter says that it is none
+        positional = _positional(cls) if self._count else None
+        read_names = self._keywords + (positional or ())[: self._count]
         for name in read_names:
-            # The subject may be any object (`register` makes virtual subclasses), so only names
-            # that are free on every type are read this way.
-            if name[:1] == "_" or name in names.FRAME_NAMES | names.FORMATTERS | pattern_denied():
-                raise RefusedAttribute(
-                    f"`case {getattr(cls, '__name__', 'X')}(…)` cannot read `{name}`: "
-                    "capture the object with `as` and read the attribute from it"
-                )
-        return cls
+            if name[:1] == "_" or name in names.FRAME_NAMES or name in names.FORMATTERS:
+                raise _refused(cls, name)
+        return _watched(cls, positional, read_names) if read_names else cls
 
 
-def _positional(cls: Any) -> tuple[str, ...]:
+def _refused(cls: type, name: str) -> RefusedAttribute:
+    return RefusedAttribute(
+        f"`case {cls.__name__}(…)` cannot read `{name}`: "
+        "capture the object with `as` and read the attribute from it"
+    )
+
+
+def _positional(cls: type) -> tuple[str, ...] | None:
     """`__match_args__` as it stands in a class's own dictionary, so that no descriptor answers."""
-    for base in cls.__mro__ if isinstance(cls, type) else ():
+    for base in cls.__mro__:
         raw = base.__dict__.get("__match_args__")
         if raw is not None:
             if type(raw) is tuple and all(type(name) is str for name in raw):
                 return raw
             raise names.PolicyError("`__match_args__` must be a tuple of strings")
-    return ()
+    return None
 
 
-@functools.cache
-def pattern_denied() -> frozenset[str]:
-    """Every public name that is refused on some type."""
-    return frozenset().union(*rules.DENIED.values())
+class _Watched(type):
+    """The class of classes that stand for another in one pattern."""
+
+    real: type
+    names: tuple[str, ...]
+
+    def __instancecheck__(cls, subject: Any) -> bool:
+        if not isinstance(subject, cls.real):
+            return False
+        kind = type(subject)
+        # A class gives more than its instances do (`mro`, `register`, functions that take any
+        # `self`), and `isinstance` can be made to hold for it.
+        rule = rules.rule_of(kind)
+        for name in cls.names:
+            if issubclass(kind, type) or name in rule:
+                raise _refused(cls, name)
+        return True
+
+
+@functools.lru_cache(maxsize=1000)
+def _watched(cls: type, positional: tuple[str, ...] | None, read_names: tuple[str, ...]) -> type:
+    bases: tuple[type, ...] = ()
+    members: dict[str, Any] = {"real": cls, "names": read_names}
+    if positional is not None:
+        members["__match_args__"] = positional
+    else:
+        bases = tuple(base for base in cls.__mro__ if base in _CAPTURING)[:1]
+    return _Watched(cls.__name__, bases, members)
 
 
 class Hold:

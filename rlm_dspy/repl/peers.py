@@ -71,17 +71,21 @@ class Peer:
         except (ProtocolError, EOFError, OSError):
             return ""
 
-    def freeze(self) -> "Peer | None":
+    def freeze(self, *, of_step: bool = False) -> "Peer | None":
         """Ask for a copy of the state after all that was sent so far; nobody waits for it.
+
+        Args:
+            of_step: A step was sent last: there is no copy where it changes nothing, ends the run
+                or fills the memory (see `Answer.leaves_copy`).
 
         Returns:
             The copy to be, or None where the worker is gone.
         """
         ours, theirs = pair()
-        copy = Peer(host_channel(ours), steps=self.steps, bound=dict(self.bound))
+        copy = Peer(host_channel(ours), steps=self.steps + of_step, bound=dict(self.bound))
         try:
             with theirs:
-                self.send({"op": "snapshot"}, fds=[theirs.fileno()])
+                self.send({"op": "snapshot", "of_step": of_step}, fds=[theirs.fileno()])
         except OSError:
             copy.end()
             return None

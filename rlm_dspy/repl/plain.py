@@ -48,9 +48,10 @@ def to_plain(value: Any) -> Any:
     Raises:
         TypeError: It cannot leave the REPL; the message says what can.
     """
-    text = getattr(value, "__rlm_text__", None)
-    if text is not None and not isinstance(value, type):
-        return text()
+    if hasattr(
+        type(value), "__rlm_text__"
+    ):  # asked of the class: `__getattr__` may answer anything
+        return value.__rlm_text__()
     if is_type(value):
         return schema_of(value)
     if dataclasses.is_dataclass(value):

@@ -10,6 +10,7 @@ checked by who reads it.
 
 import array
 import os
+import select
 import signal
 import socket
 import struct
@@ -20,7 +21,7 @@ from typing import Any
 
 from rlm_dspy.repl.values import ProtocolError, decode, encode
 
-__all__ = ["FROM_WORKER", "NUDGE", "TO_WORKER", "Channel", "ProtocolError"]
+__all__ = ["FROM_WORKER", "NUDGE", "TO_WORKER", "Channel", "ProtocolError", "leaves_copy"]
 
 # The signal by which the host asks a worker that is about to be killed for what its code printed.
 NUDGE = getattr(signal, "SIGUSR1", signal.SIGTERM)  # Windows has none
@@ -32,6 +33,17 @@ TO_WORKER = 256 << 20
 _HEAD = struct.Struct(">I")
 _CHUNK = 1 << 16
 _MAX_FDS = 128
+
+
+def leaves_copy(kind: str, error_type: str, *, full: bool) -> bool:
+    """Whether a worker leaves a copy after a step: both sides go by it.
+
+    Args:
+        kind: How the step ended. A syntax error changed nothing, and SUBMIT is most often the end.
+        error_type: The exception's class name, where it failed.
+        full: Whether its memory is used up: such a state is not worth keeping.
+    """
+    return kind not in ("syntax", "submit") and not full and error_type != "MemoryError"
 
 
 class Channel:
@@ -158,6 +170,10 @@ class Channel:
                 numbers.frombytes(raw[: len(raw) - len(raw) % numbers.itemsize])
                 self.fds.extend(numbers)
         return data
+
+    def has_more(self) -> bool:
+        """Whether something waits to be received."""
+        return bool(self._buffer or select.select([self.sock], [], [], 0)[0])
 
     def close(self) -> None:
         """Close the socket and the descriptors that nobody took."""

@@ -8,11 +8,13 @@ Rules go by `type(x)`, never by `isinstance(x, …)` or by asking the object: a 
 what it likes. They are cached by type.
 """
 
+import contextlib
+import functools
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Generator
 from typing import Any
 
-from rlm_dspy.repl import names
+from rlm_dspy.repl import names, reducing
 from rlm_dspy.repl.names import RefusedAttribute
 
 # Types from these modules give their public attributes. A type belongs here when none of its
@@ -33,24 +35,35 @@ OPAQUE = frozenset(
 )
 
 
-class _Everything:
-    """A set that has every name in it."""
+class Everything:
+    """A set that has every name in it, but some."""
+
+    def __init__(self, but: Collection[str] = ()):
+        self._but = but
 
     def __contains__(self, name: object) -> bool:
-        return True
+        return name not in self._but
 
 
-_ALL = _Everything()
+_ALL = Everything()
 NONE: frozenset[str] = frozenset()
+# What a descriptor calls its functions.
+BEHIND = frozenset({"fget", "fset", "fdel", "func"})
 # Public attributes that are refused on a type and its subclasses.
 DENIED: dict[type, frozenset[str]] = {
     AttributeError: frozenset({"obj"}),  # the object whose attribute was missing: any object
+    # The library's function behind an attribute takes any object for its own (see `methods`).
+    property: BEHIND,
+    types.DynamicClassAttribute: BEHIND,
+    functools.cached_property: BEHIND,
+    functools.partialmethod: BEHIND,
 }
 # Public attributes that may be set on instances of types that are not the user's (None: any).
 WRITABLE_TYPES: dict[type, frozenset[str] | None] = {}
 # What a `__x__` of a class of ours answers to model code, whatever the interpreter gets.
 ANSWERS: dict[tuple[type, str], Callable[[Any], Any]] = {}
-# Classes of the REPL whose instances model code holds; other instances of its classes give nothing.
+# Classes of the REPL, and of modules that are not open, whose instances model code holds; other
+# instances of such classes give nothing.
 OPEN_INSTANCES: set[type] = set()
 # Classes of this package that model code may subclass and construct like those of the library.
 OPEN_CLASSES: set[type] = set()
@@ -67,12 +80,23 @@ _HIDDEN: dict[type, frozenset[str]] = {}
 FREE_READ: set[type] = set()
 FREE_WRITE: set[type] = set()
 FREE_PRIVATE: set[type] = set()
-PENDING: list[str] = []
+_PENDING: list[str] = []
+
+
+@contextlib.contextmanager
+def pending(name: str) -> Generator[None]:
+    """While a class of this name is made, one of that name from the user's module is the user's."""
+    _PENDING.append(name)
+    try:
+        yield
+    finally:
+        _PENDING.pop()
 
 
 def adopt(cls: type) -> type:
     """Notes a class as the user's own; returns it."""
     USER_CLASSES.add(cls)
+    reducing.settle(cls)
     RULES.pop(cls, None)
     _HIDDEN.pop(cls, None)
     if not issubclass(cls, type):
@@ -87,7 +111,7 @@ def is_user_class(cls: type) -> bool:
     if cls in USER_CLASSES:
         return True
     # `__init_subclass__` and enum members run before the class statement is over.
-    if PENDING and cls.__dict__.get("__module__") == "__main__" and cls.__name__ == PENDING[-1]:
+    if _PENDING and cls.__dict__.get("__module__") == "__main__" and cls.__name__ == _PENDING[-1]:
         adopt(cls)
         return True
     return False
@@ -98,15 +122,23 @@ def is_user_function(value: object) -> bool:
     return type(value) is types.FunctionType and names.SANDBOX_MARK in value.__globals__
 
 
+def is_users(value: object) -> bool:
+    """Whether a value is a class, a function or an instance that the user may write to."""
+    kind = value if isinstance(value, type) else type(value)
+    return is_user_class(kind) or is_user_function(value)
+
+
 def is_open(cls: type) -> bool:
     """Whether instances of a class that is not the user's give their public attributes."""
     if cls in OPAQUE:
         return False
+    if cls in OPEN_INSTANCES:
+        return True
     module = cls.__module__
     if type(module) is not str or module == "typing":  # aliases of `typing` are proxies as well
         return False
     if module.startswith("rlm_dspy.repl."):
-        return cls in OPEN_CLASSES or cls in OPEN_INSTANCES
+        return cls in OPEN_CLASSES
     return module in OPEN_MODULES or module.startswith("rlm_dspy.")
 
 

@@ -62,9 +62,9 @@ class GlobalsView(MutableMapping):
         return dict(self)
 
 
-def _caller() -> Any:
-    """The innermost frame of model code."""
-    frame = sys._getframe(2)
+def model_frame() -> Any:
+    """The innermost frame of model code; None where there is none."""
+    frame = sys._getframe(1)
     while frame is not None and names.SANDBOX_MARK not in frame.f_globals:
         frame = frame.f_back
     return frame
@@ -74,7 +74,7 @@ def scope_functions(view: GlobalsView) -> dict[str, Any]:
     """The four functions, for the session whose variables a view shows."""
 
     def local_names() -> Any:
-        frame = _caller()
+        frame = model_frame()
         if frame is None or frame.f_locals is frame.f_globals:
             return view
         return {name: value for name, value in frame.f_locals.items() if _visible(name)}

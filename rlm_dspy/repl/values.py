@@ -1,8 +1,8 @@
 """Plain data as bytes and back: the only values that cross between the host and a worker.
 
 Promises: `decode(encode(v)) == v`, types included, for None, bool, int (up to `MAX_INT_BITS`),
-float (nan and infinities too), str (lone surrogates too), bytes, list, tuple, dict (any plain
-keys), set and frozenset; nesting up to `MAX_DEPTH`, items up to `MAX_ITEMS`. Decoding never
+float (nan and infinities too), str (lone surrogates too), bytes, `Missing`, list, tuple, dict (any
+plain keys), set and frozenset; nesting up to `MAX_DEPTH`, items up to `MAX_ITEMS`. Decoding never
 builds anything else, runs no code of the sender, and refuses what would cost far more than its
 bytes: deep nesting, huge counts, keys made to collide. Does not promise speed for odd types:
 lists of plain atoms and dicts with str keys go through the C encoder of `json`; everything else
@@ -13,6 +13,8 @@ import base64
 import json
 from collections.abc import Callable
 from typing import Any
+
+from rlm_dspy.missing import Missing
 
 MAX_DEPTH = 100
 MAX_ITEMS = 2_000_000
@@ -74,6 +76,8 @@ class _Packer:
             return _pack_int(value)
         if kind is bytes:
             return {_TAG: "bytes", "v": base64.b64encode(value).decode()}
+        if kind is Missing and type(value.reason) is str:
+            return {_TAG: "missing", "v": self.pack(value.reason, depth)}
         if depth >= MAX_DEPTH:
             raise ValueError(f"the value is nested deeper than {MAX_DEPTH} levels")
         if kind is list:
@@ -166,6 +170,8 @@ def _untag(item: dict[str, Any]) -> Any:
         raise ProtocolError("a malformed tag")
     if tag in ("bytes", "str", "int") and type(value) is str:
         return _untag_text(tag, value)
+    if tag == "missing" and type(value) is str:
+        return Missing(value)
     if tag in _SEQUENCES and type(value) is list:
         if tag != "tuple":
             _check_collisions(value)

@@ -6,6 +6,8 @@ change that keeps equality (1 to 1.0) is not seen. Values that are no plain data
 compared as such.
 """
 
+import keyword
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +99,68 @@ def prepare(name: str, value: Any) -> Variable:
 
 def _shared(buffer: Any) -> Shared:
     return buffer if isinstance(buffer, Shared) else SealedMemory.of([buffer])
+
+
+class Given:
+    """The variables that the host gave a session, by name."""
+
+    def __init__(self) -> None:
+        self._variables: dict[str, Variable] = {}
+
+    @property
+    def names(self) -> set[str]:
+        """Their names."""
+        return set(self._variables)
+
+    def copy(self) -> "Given":
+        """The same for another session."""
+        twin = Given()
+        twin._variables = dict(self._variables)
+        return twin
+
+    def take(self, given: Mapping[str, Any]) -> None:
+        """Take values; what has not changed stays what it is.
+
+        Raises:
+            InterpreterError: A name that is none, or a value that cannot enter the REPL.
+        """
+        for name, value in given.items():
+            if not (isinstance(name, str) and name.isidentifier()) or keyword.iskeyword(name):
+                raise InterpreterError(f"the variable name {name!r} is no Python identifier")
+            known = self._variables.get(name)
+            if known is None or not known.is_still(value):
+                self._variables[name] = self._prepared(name, value)
+
+    def _prepared(self, name: str, value: Any) -> Variable:
+        """A variable; the one there is where another name holds the same object."""
+        for variable in self._variables.values():
+            if variable.value is value and variable.is_still(value):
+                return variable
+        return prepare(name, value)
+
+    def take_back(self, names: Iterable[str]) -> None:
+        """Forget variables that may be what was refused: a recovery would send them again."""
+        for name in list(names):
+            self._variables.pop(name, None)
+
+    def send(self, worker: Any, names: Iterable[str] | None = None) -> bool:
+        """Give a worker the variables that it does not have; whether there were any.
+
+        Args:
+            worker: A `Peer`.
+            names: Which of them; None: all.
+
+        Raises:
+            InterpreterError: One cannot enter the REPL.
+            OSError: The worker is gone.
+        """
+        sent = False
+        for name in list(self._variables if names is None else names):
+            variable = self._variables[name]
+            if worker.bound.get(name) is not variable:
+                worker.bind(name, variable)
+                sent = True
+        return sent
 
 
 def send(channel: Channel, name: str, variable: Variable, deadline: float) -> None:

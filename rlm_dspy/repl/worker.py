@@ -12,6 +12,7 @@ the host's sake.
 """
 
 import contextlib
+import gc
 import importlib
 import mmap
 import os
@@ -20,6 +21,7 @@ import signal
 import socket
 import threading
 import warnings
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -27,10 +29,11 @@ from rlm_dspy import wire
 from rlm_dspy.repl import isolation, output
 from rlm_dspy.repl.namespace import Namespace, StepResult, ToolFailed
 from rlm_dspy.repl.plain import to_plain
-from rlm_dspy.repl.protocol import FROM_WORKER, NUDGE, TO_WORKER, Channel
+from rlm_dspy.repl.protocol import FROM_WORKER, NUDGE, TO_WORKER, Channel, leaves_copy
 from rlm_dspy.repl.values import decode, encode
 from rlm_dspy.shared import Shared, received
 
+_WARM = "x = [1]\nfor y in x:\n    print(f'{y}'.strip())"
 # Free memory that a step must leave behind, in bytes; with less, the next step could not even
 # start.
 _HEADROOM = 8 << 20
@@ -73,13 +76,17 @@ class Worker:
         self.start = start
         self.report = report
         self.namespace = namespace(self.call_tool, max_output_chars=int(start["max_output_chars"]))
+        self._spare = namespace(self.call_tool, max_output_chars=1000)
         self._given: dict[str, Any] = {}
         self._refusal: dict[str, Any] | None = None
         self._snapshot, self._room = -1, 0
+        self._leaves_copy = False
+        self._asked_early: deque[dict[str, Any]] = deque()
 
     def serve(self) -> None:
         """Be the control thread, for good."""
         warnings.simplefilter("ignore")
+        gc.disable()  # finalizers are model code: the namespace turns it on for each step
         signal.signal(NUDGE, self._say_what_was_printed)
         limits = isolation.Limits(self.start["memory_mb"], self.start["cpu_seconds"])
         layers = self.start["layers"]
@@ -101,6 +108,7 @@ class Worker:
         threading.stack_size(isolation.STACK_BYTES)
         with self._processes():
             threading.Thread(target=self._run_model_thread, args=(hello,), daemon=True).start()
+        self._taken.release()  # it runs nothing of the model's before processes are closed again
 
     def _serve_model_thread(self) -> None:
         """Do what the model thread may not; returns in a thawed copy only."""
@@ -172,11 +180,13 @@ class Worker:
 
     def _run_model_thread(self, hello: dict[str, Any]) -> None:
         try:
+            self._taken.acquire()
             if self.report.get("seccomp") is True:
                 isolation.restrict_thread(self.start["layers"])
             self._say(encode(hello))
             while True:
-                self._handle(self.channel.receive())
+                early = self._asked_early.popleft() if self._asked_early else None
+                self._handle(early or self.channel.receive())
         except (EOFError, OSError):
             os._exit(0)
         except BaseException as error:  # noqa: BLE001 - the thread's end: whatever it is, the host is told
@@ -191,10 +201,24 @@ class Worker:
         elif op in ("bind", "map", "alias"):
             self._bind(message)
         elif op == "snapshot":
-            self._snapshot = self.channel.fds.popleft()
+            number = self.channel.fds.popleft()
+            if message["of_step"] and not self._leaves_copy:
+                os.close(number)
+                return
+            self._snapshot = number
             self._ask_control(room=0)
+            self._warm_up()
         else:
             os._exit(0)
+
+    def _warm_up(self) -> None:
+        """Run a step that leaves nothing behind, while nobody waits: after a fork each page that a
+        step writes to is copied first.
+        """
+        if self.channel.has_more():
+            return
+        result = self._spare.run(decode(encode({"op": "run", "code": _WARM}))["code"])
+        self._encoded(_answer(result, None, full=_is_full()))
 
     def _ask_control(self, *, room: int) -> None:
         """Have the control thread make room for a map of that many bytes, or (0) leave a copy."""
@@ -239,6 +263,7 @@ class Worker:
         except ValueError as error:
             self._refuse(str(error), policy=True)
         refusal, self._refusal = self._refusal, None
+        self._leaves_copy = False
         if refusal is not None:
             self._say(encode(refusal))
             return
@@ -251,6 +276,7 @@ class Worker:
             text = f"{kind}: SUBMIT: {_text_of(error)}"
             result = StepResult("error", result.output, None, kind, text, None)
             body = self._encoded(_answer(result, None, full=full))
+        self._leaves_copy = leaves_copy(result.kind, result.error_type, full=full)
         self._say(body)
 
     def _encoded(self, message: dict[str, Any]) -> bytes:
@@ -275,6 +301,9 @@ class Worker:
         try:
             self._say(body)
             answer = self.channel.receive()
+            while answer["op"] == "snapshot":  # asked for while this step runs: for after it
+                self._asked_early.append(answer)
+                answer = self.channel.receive()
         except (EOFError, OSError):
             os._exit(0)  # never an exception that model code could catch
         if answer["op"] == "result":

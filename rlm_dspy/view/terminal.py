@@ -51,8 +51,9 @@ class Progress:
 
     def take(self, event: "Event") -> None:
         """Takes one event; called in the run's thread, while another one draws."""
+        # Of a sub-run only what it costs: to the run it is one sub-query.
         handler = getattr(self, f"_{event.kind}", None)
-        if handler is not None:
+        if handler is not None and (not event.run or event.kind == "charged"):
             handler(event)
 
     def summary(self) -> str:

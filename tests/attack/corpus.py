@@ -8,6 +8,7 @@ from typing import Any
 
 ROWS = Path(__file__).parent / "corpus" / "escapes.jsonl"
 OWN = Path(__file__).parent / "corpus" / "own.txt"
+NEWER = Path(__file__).parent / "corpus" / "newer.txt"
 # What can be seen from the output and the submitted value alone, without a process of its own.
 VISIBLE = frozenset({"marker", "forged", "control", "output"})
 MAX_OUTPUT = 100_000
@@ -22,10 +23,26 @@ def load() -> list[dict[str, Any]]:
 
 def load_own() -> list[dict[str, Any]]:
     """Rows against what this project's own policy allows more than RestrictedPython does."""
+    return _blocks(OWN, "own")
+
+
+def load_newer() -> list[dict[str, Any]]:
+    """Rows against what Python has gained since 3.11.
+
+    Where the syntax itself is newer, "python" says from which version on: (3, 12).
+    """
+    return _blocks(NEWER, "newer")
+
+
+def _blocks(path: Path, prefix: str) -> list[dict[str, Any]]:
     rows = []
-    for block in OWN.read_text(encoding="utf-8").split("### ")[1:]:
-        name, _, code = block.partition("\n")
-        rows.append({"id": f"own-{name}", "harm": "marker", "steps": code.split("---\n")})
+    for block in path.read_text(encoding="utf-8").split("### ")[1:]:
+        head, _, code = block.partition("\n")
+        name, _, version = head.partition(" >=")
+        row = {"id": f"{prefix}-{name}", "harm": "marker", "steps": code.split("---\n")}
+        if version:
+            row["python"] = tuple(map(int, version.split(".")))
+        rows.append(row)
     return rows
 
 

@@ -10,6 +10,8 @@ from rlm_dspy.repl.values import decode, encode
 ROWS = [row for row in load() if row["harm"] in VISIBLE | {"canary", "secret"}]
 # Rows that print without end need a process that can be killed.
 ENDLESS = {"e-bomb_output-02", "e-bomb_output-03"}
+# What a generator or a `__del__` of an attack raises at its end has nowhere else to go.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 
 def echo(name, args, kwargs):
@@ -47,7 +49,6 @@ def test_known_escape(session, row, tmp_path):
     assert session.run("print(len(context), llm_query('p'))").output == "50 echo:p\n"
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("row", [pytest.param(r, id=r["id"]) for r in load_own()])
 def test_own_escape(session, row):
     """Each thing that the policy allows beyond RestrictedPython, attacked."""

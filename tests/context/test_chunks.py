@@ -1,5 +1,6 @@
 """Chunks cover the text, in order, within their size."""
 
+import random
 import unicodedata
 
 import pytest
@@ -11,7 +12,7 @@ from rlm_dspy.context.context import Context
 from rlm_dspy.errors import ContextError
 
 SIZES = st.integers(1, 12)
-UNITS = st.sampled_from(["chars", "lines", "paragraphs"])
+UNITS = st.sampled_from(["chars", "lines", "paragraphs", "content"])
 
 
 @given(TEXTS, SIZES, UNITS)
@@ -31,7 +32,7 @@ def test_chunks_with_overlap_cover_the_text(text, size, data, by):
         covered = chunk.end
         assert text[chunk.start : chunk.end] == chunk
     assert covered == len(text)
-    if by == "chars":
+    if by in ("chars", "content"):
         assert all(len(chunk) <= size for chunk in chunks)
         pairs = zip(chunks, chunks[1:], strict=False)
         assert all(one.end - two.start <= overlap for one, two in pairs)
@@ -66,6 +67,30 @@ def test_a_mark_stays_with_its_letter_and_a_line_end_is_whole():
     assert not any(unicodedata.combining(chunk[0]) for chunk in chunks)
     ends = tiny("\r\n" * 50).chunks(5)
     assert all(chunk.startswith("\r\n") and chunk.endswith("\r\n") for chunk in ends)
+
+
+def numbered_lines(count, seed):
+    draw = random.Random(seed)
+    return [f"{n}: {draw.random()} {'x' * draw.randrange(60)}\n" for n in range(count)]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 1_999), st.sampled_from(["change", "insert", "delete"])),
+        max_size=5,
+    ),
+    st.integers(0, 99),
+)
+def test_a_change_moves_the_chunks_near_it_alone(changes, seed):
+    lines = numbered_lines(2_000, seed)
+    before = set(Context.from_text("".join(lines)).chunks(1_000, by="content"))
+    for at, kind in changes:
+        lines[at % len(lines) : at % len(lines) + (kind != "insert")] = (
+            [] if kind == "delete" else [f"new {at}\n"]
+        )
+    after = Context.from_text("".join(lines)).chunks(1_000, by="content")
+    assert sum(chunk not in before for chunk in after) <= 4 * len(changes)
+    assert sum(map(len, after)) / len(after) > 500
 
 
 def test_a_document_is_chunked_by_itself():

@@ -24,7 +24,7 @@ def test_a_file_is_one_document(tmp_path):
     assert str(context) == "# Über\r\n\r\nzwei\n"
     (document,) = context.documents
     assert (document.title, document.path) == ("note.md", str(path))
-    assert document.metadata == {"encoding": "utf-8"}
+    assert document.metadata == {"encoding": "utf-8", "kind": "markdown"}
     assert Context.from_path(str(path)) == context
 
 
@@ -54,10 +54,11 @@ def test_a_folder_is_its_text_files_in_order(tmp_path):
         ".hidden": "hidden",
         ".git": "hidden",
         "empty.txt": "empty",
-        "image.txt": "binary (a PNG image)",
+        "image.txt": "an image: a vision model can read it (describe=, --vision-model)",
         "zeros.bin": "binary (it has zero bytes)",
-        "doc.pdf": "binary (a PDF document)",
+        "doc.pdf": skipped["doc.pdf"],
     }
+    assert skipped["doc.pdf"].startswith("cannot be read as pdf")
     assert "6 files left out" in context.describe()
 
 
@@ -128,12 +129,12 @@ def test_a_character_across_the_checked_pieces_is_valid(tmp_path):
     [
         ("missing.txt", None, "no such file or folder.*from_text"),
         ("", None, '"" is not a path'),
-        ("empty.txt", b"", "is empty"),
-        ("blank.txt", b" \n\t", "is empty"),
-        ("program", b"\x7fELF\x02\x01", "is not text .a program"),
-        ("sheet.xlsx", b"PK\x03\x04...", "is not text .a zip archive"),
-        ("zeros", b"abc\0def\0\0", "is not text .it has zero bytes"),
-        ("broken", codecs.BOM_UTF16_LE + b"abc", "is not text .not utf-16-le"),
+        ("empty.txt", b"", "nothing that can be read .empty"),
+        ("blank.txt", b" \n\t", "nothing that can be read .empty"),
+        ("program", b"\x7fELF\x02\x01", r"binary \(a program"),
+        ("sheet.xlsx", b"PK\x03\x04...", "damaged archive"),
+        ("zeros", b"abc\0def\0\0", r"binary \(it has zero bytes"),
+        ("broken", codecs.BOM_UTF16_LE + b"abc", r"binary \(not utf-16-le"),
         ("x" * 300, None, "cannot be read"),
         ("nul\0byte", None, "cannot be read"),
         ("empty.txt/below", None, "cannot be read|no such file"),
@@ -152,7 +153,7 @@ def test_a_wrong_file_is_named(tmp_path, name, data, message):
 def test_a_folder_without_text_is_named(tmp_path):
     (tmp_path / ".hidden").write_text("h")
     (tmp_path / "zeros").write_bytes(b"\0\0")
-    with pytest.raises(ContextError, match=r"no text file .*\(2 left out") as caught:
+    with pytest.raises(ContextError, match=r"nothing that can be read \(.*zeros: binary") as caught:
         Context.from_path(tmp_path)
     assert len(caught.value.data["skipped"]) == 2
 
@@ -168,11 +169,12 @@ class Terminal(io.BytesIO):
 
 
 def test_standard_input():
-    assert read_stdin(io.BytesIO("häh".encode())).data == "häh".encode()
-    assert read_stdin(io.BytesIO("häh".encode("utf-16"))).data == "häh".encode()
-    with pytest.raises(ContextError, match="standard input: is empty"):
-        read_stdin(io.BytesIO(b""))
-    with pytest.raises(ContextError, match="standard input: is not text"):
-        read_stdin(io.BytesIO(b"\x1f\x8b\x08"))
+    for encoding in ("utf-8", "utf-16"):
+        (source,), skipped = read_stdin(stream=io.BytesIO("häh".encode(encoding)))
+        assert (source.data, source.title, source.path, skipped) == (b"h\xc3\xa4h", None, None, [])
+    with pytest.raises(ContextError, match=r"standard input: .*\(empty"):
+        read_stdin(stream=io.BytesIO(b""))
+    with pytest.raises(ContextError, match="standard input: .* gzip"):
+        read_stdin(stream=io.BytesIO(b"\x1f\x8b\x08"))
     with pytest.raises(ContextError, match="Nothing is piped"):
-        read_stdin(Terminal(b"typed"))
+        read_stdin(stream=Terminal(b"typed"))

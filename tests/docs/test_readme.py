@@ -42,17 +42,25 @@ SUBMITS = {
     " if harbour_of(ship='Grey Heron') == 'Lisbon' else None",
     "n: int, max_iters": "SUBMIT(answer='Grey Heron', n=1)",
     "max_iters": "SUBMIT(answer='Grey Heron', n=1)",
+    "class Table": "SUBMIT(heaviest=max(ships, key=lambda row: int(row['tons']))['ship'])",
+    "interpreter_factory=": "SUBMIT(answer=context.split('called the ')[1].split('.')[0])",
     "": "SUBMIT(answer=context.extract_after('called the', until='.') or 'Sales fell.')",
 }
+
+
+def marked(source: str) -> str:
+    """A planner's reply as dspy's own modules read it."""
+    return f"[[ ## reasoning ## ]]\n\n[[ ## code ## ]]\n{source}\n\n[[ ## completed ## ]]"
 
 
 def ran(block: Block) -> tuple[str, dict]:
     """Runs a block on a scripted model; gives what it printed, and its names."""
     submit = next(said for words, said in SUBMITS.items() if words in block.source)
     names = {"__name__": "block", "text": TEXT}
+    reply = marked if " = dspy.RLM(" in block.source else code
 
     def run() -> None:
-        dspy.configure(lm=ScriptedLM([code("print(len(context))"), code(submit)]))
+        dspy.configure(lm=ScriptedLM([reply("print(len(context))"), reply(submit)]))
         try:
             exec(compile(block.source, str(block), "exec"), names)
         finally:

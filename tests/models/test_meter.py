@@ -8,6 +8,7 @@ from dspy.utils.dummies import DummyLM
 
 from rlm_dspy import RLM, Budget
 from rlm_dspy.models.meter import metered
+from rlm_dspy.models.tally import Tally
 from rlm_dspy.testing import ScriptedEngine, ScriptedLM, code
 
 TEXT = "The grass grows. " * 400
@@ -193,8 +194,8 @@ def test_counters_of_the_users_lm_are_shared():
 def test_the_twin_is_an_instance_of_the_lms_class():
     lm = ScriptedLM([SUBMIT])
 
-    async def gate(attempt, perform):
-        return await perform({})
+    async def gate(attempt):
+        return await attempt.perform({}, Tally())
 
     twin = metered(lm, "plan", gate)
     assert isinstance(twin, ScriptedLM)
@@ -207,10 +208,11 @@ def test_the_twin_is_an_instance_of_the_lms_class():
 async def test_the_gate_sees_each_attempt_and_may_add_to_it():
     lm, seen = ScriptedLM(["fine"], temperature=0.3), []
 
-    async def gate(attempt, perform):
+    async def gate(attempt):
         seen.append(attempt)
-        reply = await perform({"max_tokens": 9})
-        assert reply.usage.tokens > 0
+        tally = Tally()
+        reply = await attempt.perform({"max_tokens": 9}, tally)
+        assert tally.usage.tokens > 0
         assert not reply.cache_hit
         return reply
 

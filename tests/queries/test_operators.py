@@ -2,10 +2,11 @@
 
 import dspy
 import pytest
+from packs import answered
 
 from rlm_dspy import RLM, Budget
 from rlm_dspy.events import SubQueryAnswered, SubQueryFailed, SubQueryStarted
-from rlm_dspy.queries.operators import as_text, grouped, numbered
+from rlm_dspy.queries.operators import as_text
 from rlm_dspy.testing import ScriptedLM, code
 
 TEXT = "The grass grows. " * 400
@@ -123,6 +124,14 @@ def test_one_repair_that_says_what_was_wrong():
     assert "Answered before: 'many'" in sub.asked[1].last
 
 
+def test_the_limits_of_a_schema_are_checked():
+    schema = "{'type': 'integer', 'minimum': 0}"
+    source = f"SUBMIT(answer=str(ask('How many?', 't', returns={schema})))"
+    result, sub = run(source, ["-5", "7"])
+    assert (result.answer, len(sub.asked)) == ("7", 2)
+    assert "greater than or equal to 0" in sub.asked[1].last
+
+
 def test_an_answer_that_stays_wrong_is_an_error_to_see():
     result, sub = run("ask('How many?', 't', returns=int)", ["many"])
     assert "'many' is not a int" in first_output(result)
@@ -150,7 +159,8 @@ def test_the_question_and_the_fenced_text_are_sent():
 
 def test_ask_each_is_concurrent_and_in_order():
     source = (
-        "xs = ask_each('n?', [f'item {i}' for i in range(20)], returns=int)\nSUBMIT(answer=str(xs))"
+        "xs = ask_each('n?', [f'item {i}' for i in range(20)], returns=int, pack=1)\n"
+        "SUBMIT(answer=str(xs))"
     )
     result, sub = run(
         source, lambda asked: asked.last.split("item ")[1].split("\n")[0], seconds=0.05
@@ -159,13 +169,14 @@ def test_ask_each_is_concurrent_and_in_order():
     assert sub.script.most_in_flight == 20
 
 
-def test_ask_each_failures_are_none_with_the_reason_in_the_events():
+def test_ask_each_failures_are_missing_with_the_reason_in_the_events():
     def script(asked):
         return ValueError("broken") if "item 1" in asked.last else "fine"
 
     source = "SUBMIT(answer=str(ask_each('n?', ['item 0', 'item 1', 'item 2'])))"
     result, _ = run(source, script)
-    assert result.answer == "['fine', None, 'fine']"
+    assert result.answer.startswith("['fine', Missing(")
+    assert result.answer.endswith("), 'fine']")
     (failed,) = [e for e in result.run.events if isinstance(e, SubQueryFailed)]
     assert failed.error == "ProviderError"
     assert "broken" in failed.reason
@@ -184,7 +195,7 @@ def test_ask_each_over_passages_of_the_context():
 def test_combine_in_one_call():
     result, sub = run("SUBMIT(answer=combine('Sum?', ['a', None, 'b']))", ["ab"])
     assert result.answer == "ab"
-    assert "1. a\n2. b" in sub.asked[0].last
+    assert "1: a\n2: b" in sub.asked[0].last
     assert len(sub.asked) == 1
 
 
@@ -227,25 +238,85 @@ def test_an_optimized_instruction_carries_over_to_typed_queries():
     assert sub.asked[0].turns[1] == ("assistant", "2")
 
 
-@pytest.mark.parametrize(
-    ("lengths", "groups"),
-    [
-        ([], [0]),
-        ([5], [1]),
-        ([5, 5], [2]),
-        ([50, 50], [2]),
-        ([5, 4, 1], [3]),
-        ([5, 5, 1], [2, 1]),
-        ([50, 50, 50, 50, 50], [2, 2, 1]),
-    ],
-)
-def test_groups_hold_two_texts_or_what_fits(lengths, groups):
-    found = grouped(["x" * n for n in lengths], 10)
-    assert [len(group) for group in found] == groups
-
-
 def test_texts():
     assert as_text(["a", ("b", 3)]) == "a\nb\n3"
     assert as_text({"a": 1}) == "{'a': 1}"
-    assert numbered(["a"]) == "a"
-    assert numbered(["a", "b"]) == "1. a\n2. b"
+
+
+def verdict(asked):
+    return "yes" if "warm" in asked.last.split("<text>")[1] else "no"
+
+
+def test_keep_gives_the_items_in_order():
+    items = "['warm 1', 'cold', 'warm 2', 'warm 3']"
+    result, _ = run(f"SUBMIT(answer=str(keep('Is it warm?', {items})))", verdict)
+    assert result.answer == "['warm 1', 'warm 2', 'warm 3']"
+
+
+def test_keep_says_which_it_could_not_judge():
+    def script(asked):
+        return ValueError("broken") if "odd" in asked.last else verdict(asked)
+
+    source = "xs = keep('Is it warm?', ['warm', 'odd', 'cold'])\nSUBMIT(answer=str(xs))"
+    result, _ = run(source, script)
+    assert result.answer.startswith("['warm', Missing(")
+    assert "broken" in result.answer
+
+
+def test_missing_is_false_and_says_why():
+    def script(asked):
+        return ValueError("broken") if "item 1" in asked.last else "fine"
+
+    source = (
+        "xs = ask_each('n?', ['item 0', 'item 1', None, 'item 3'])\n"
+        "kinds = [isinstance(x, Missing) for x in xs]\n"
+        "SUBMIT(answer=str([kinds, [x for x in xs if x], 'broken' in xs[1].reason, xs[2]]))"
+    )
+    result, _ = run(source, script)
+    assert result.answer == (
+        "[[False, True, True, False], ['fine', 'fine'], True, Missing('the item is None')]"
+    )
+
+
+def test_missing_answers_are_left_out_of_what_is_combined():
+    source = (
+        "xs = ask_each('n?', ['a', None, 'b'], pack=1)\nSUBMIT(answer=combine('All?', xs + xs))"
+    )
+    _, sub = run(source, ["fine"])
+    assert sub.asked[-1].last.count("fine") == 4
+    assert "Missing" not in sub.asked[-1].last
+
+
+@pytest.mark.parametrize("signature", ["context, query -> answer", "context, query -> answer: int"])
+def test_missing_is_no_output(signature):
+    source = "xs = ask_each('n?', [None, 'a'])\nSUBMIT(answer=xs[0])"
+    result, _ = run(source, ["fine"], signature=signature)
+    assert "answer" in first_output(result)
+    assert "got Missing('the item is None')" in first_output(result)
+
+
+def test_missing_inside_an_output_is_none():
+    source = "SUBMIT(answer=ask_each('n?', [None, 'a']))"
+    result, _ = run(source, ["fine"], signature="context, query -> answer: list[str | None]")
+    assert result.answer == [None, "fine"]
+
+
+@pytest.mark.parametrize("pack", ["'many'", "-1", "2.5", "[]"])
+def test_a_pack_that_is_no_number_is_told(pack):
+    result, sub = run(f"ask_each('n?', ['a'], pack={pack})", ["fine"])
+    assert "is no number of items" in first_output(result)
+    assert not sub.asked
+
+
+@pytest.mark.parametrize(("pack", "calls"), [("1", 20), ("0", 20), ("False", 20), ("True", 1)])
+def test_how_many_share_a_call(pack, calls):
+    def script(asked):
+        return answered(asked, lambda text: text.split()[1])
+
+    source = (
+        f"xs = ask_each('n?', [f'item {{i}}' for i in range(20)], returns=int, pack={pack})\n"
+        "SUBMIT(answer=str(xs))"
+    )
+    result, sub = run(source, script)
+    assert result.answer == str(list(range(20)))
+    assert len(sub.asked) == calls

@@ -121,6 +121,12 @@ def test_a_type_that_crossed_as_a_schema(kind, text, value):
         ({"oneOf": [{"type": "integer"}, {"const": "x"}]}, "x", "y"),
         ({"enum": ["a", 1, None]}, None, "b"),
         ({"type": "array", "items": {"enum": ["a"]}}, ["a"], ["b"]),
+        ({"type": "integer", "minimum": 0, "exclusiveMaximum": 5}, 4, 5),
+        ({"type": "number", "multipleOf": 0.5}, 1.5, 1.3),
+        ({"type": "string", "pattern": "^[a-z]+$", "maxLength": 3}, "abc", "ab1"),
+        ({"type": "array", "items": {"type": "integer"}, "maxItems": 1}, [1], [1, 2]),
+        ({"allOf": [{"type": "integer"}]}, 1, "x"),
+        ({"$ref": "#/$defs/N", "$defs": {"N": {"type": "integer"}}}, 1, "x"),
         ({"type": "object", "additionalProperties": {"type": "integer"}}, {"a": 1}, {"a": "x"}),
     ],
 )
@@ -142,6 +148,45 @@ def test_objects_are_plain_data():
 
     value = coerce_text('{"n": 1}', as_type(Inner.model_json_schema()))
     assert type(value) is dict
+
+
+def test_a_models_own_schema_with_models_in_it():
+    class Item(BaseModel):
+        name: str
+
+    class Order(BaseModel):
+        items: list[Item]
+        first: Item | None
+
+    kind = as_type(Order.model_json_schema())
+    order = {"items": [{"name": "a"}], "first": None}
+    assert coerce_text(str(order).replace("None", "null"), kind) == order
+    with pytest.raises(ValueError, match="valid string"):
+        coerce_text('{"items": [{"name": [1]}], "first": null}', kind)
+
+
+def test_a_schema_that_refers_to_itself_ends():
+    class Tree(BaseModel):
+        children: "list[Tree]"
+
+    kind = as_type(Tree.model_json_schema())
+    assert coerce_text('{"children": [{"children": []}]}', kind) == {"children": [{"children": []}]}
+
+
+@pytest.mark.parametrize(
+    ("schema", "text", "value"),
+    [
+        ({"type": "integer", "minimum": 0}, "There are 1,234.", 1234),
+        ({"type": "string", "minLength": 2}, "123", "123"),
+    ],
+)
+def test_limits_are_checked_after_lenient_reading(schema, text, value):
+    assert coerce_text(text, as_type(schema)) == value
+
+
+def test_what_breaks_a_limit_says_which():
+    with pytest.raises(ValueError, match="greater than or equal to 0, got -3"):
+        coerce_text("-3", as_type({"type": "integer", "minimum": 0}))
 
 
 plain = st.recursive(

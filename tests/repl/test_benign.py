@@ -1,20 +1,11 @@
 """What honest data-analysis code does, through the whole REPL with every layer of isolation on."""
 
-import json
-from pathlib import Path
-
 import pytest
+from benign_rows import ROWS, echo
 from dspy.primitives.code_interpreter import CodeExecutionError
 
 from rlm_dspy.repl import RestrictedInterpreter
 from rlm_dspy.repl.interpreter import Submitted
-
-CORPUS = Path(__file__).parent / "corpus" / "benign.jsonl"
-ROWS = [json.loads(line) for line in CORPUS.read_text(encoding="utf-8").splitlines()]
-
-
-def echo(prompt):
-    return "echo:" + prompt[:24].replace("\n", " ")
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row["id"]) for row in ROWS])

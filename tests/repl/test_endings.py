@@ -15,7 +15,7 @@ import pytest
 
 from rlm_dspy.dspy_errors import CodeFailed, InterpreterError
 from rlm_dspy.repl import RestrictedInterpreter, launch
-from rlm_dspy.repl.variables import BIG_TEXT
+from rlm_dspy.repl.variables import BIG
 
 ROOT = str(Path(__file__).resolve().parents[2])
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
@@ -64,7 +64,7 @@ def test_nothing_is_left_after_fifty_sessions():
     descriptors = len(os.listdir("/proc/self/fd"))
     for n in range(50):
         repl = RestrictedInterpreter()
-        repl.execute("x = 1", {"big": "b" * BIG_TEXT})
+        repl.execute("x = 1", {"big": "b" * BIG})
         if n % 2:
             repl.execute("x = 2")
             repl.shutdown()

@@ -1,16 +1,14 @@
 """One session in this process: state, output, errors, SUBMIT, tools."""
 
-import json
+import decimal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from benign_rows import CORPUS, ROWS, echo
 
 from rlm_dspy.repl.namespace import Namespace, ToolFailed
 
-CORPUS = Path(__file__).parent / "corpus"
-BENIGN = [json.loads(line) for line in (CORPUS / "benign.jsonl").read_text().splitlines()]
 PROGRAMS = sorted((CORPUS / "programs").glob("*.py"))
 
 
@@ -19,15 +17,17 @@ def tool(name, args, kwargs):
         raise ToolFailed("the base is down", "ConnectionError")
     if name == "llm_query_batched":
         return [tool("llm_query", [prompt], {}) for prompt in args[0]]
-    return "echo:" + args[0][:24].replace("\n", " ")
+    return echo(args[0])
 
 
 @pytest.fixture
 def session():
+    decimal.setcontext(decimal.Context())  # a session of its own process would have a new one
     return Namespace(tool, tools=["llm_query", "llm_query_batched", "broken"])
 
 
-@pytest.mark.parametrize("row", [pytest.param(row, id=row["id"]) for row in BENIGN])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # as in a worker
+@pytest.mark.parametrize("row", [pytest.param(row, id=row["id"]) for row in ROWS])
 def test_benign_row(session, row):
     session.bind("context", row["context"])
     results = [session.run(step) for step in row["steps"]]

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rlm_dspy.missing import Missing
 from rlm_dspy.repl.protocol import Channel, ProtocolError
 from rlm_dspy.repl.values import MAX_DEPTH, MAX_INT_BITS, decode, encode
 
@@ -22,7 +23,8 @@ hashable = st.recursive(
     | st.integers()
     | st.floats(allow_nan=False)
     | any_text
-    | st.binary(max_size=20),
+    | st.binary(max_size=20)
+    | st.builds(Missing, any_text),
     lambda inner: st.tuples(inner, inner) | st.frozensets(inner, max_size=3),
     max_leaves=4,
 )

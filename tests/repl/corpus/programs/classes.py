@@ -110,8 +110,8 @@ except TypeError as e:
 
 class Color(Enum):
     RED = 1
-    GREEN = "g"
     BLUE = auto()
+    GREEN = "g"
 
     @classmethod
     def _missing_(cls, value):

@@ -1,0 +1,65 @@
+"""What a question at a terminal is about: files, folders, URLs, or what is piped in."""
+
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rlm_dspy.outcome import UsageError
+
+if TYPE_CHECKING:
+    from rlm_dspy.budget import Budget
+    from rlm_dspy.context import Context
+
+
+def context_of(
+    paths: list[str],
+    reading: Mapping[str, Any],
+    vision_model: str | None,
+    budget: "Budget",
+    note: Callable[[str], None],
+) -> "Context":
+    """What the question is about: what the paths lead to, or standard input for none and for "-".
+
+    Args:
+        paths: Files, folders and URLs.
+        reading: What of them is read: `ReadOptions`'s own names.
+        vision_model: The model that reads images and scanned pages; None: nobody does.
+        budget: What that may cost, beside what the run may.
+        note: Is told what it did cost.
+
+    Raises:
+        UsageError: "-" stands beside other paths.
+        ContextError: One cannot be read, or there is no text.
+    """
+    from rlm_dspy.context import Context, ReadOptions
+
+    reader = None
+    if vision_model is not None:
+        from rlm_dspy.queries.images import ImageReader
+
+        reader = ImageReader(vision_model, budget)
+    options = ReadOptions(describe=reader, **reading)
+    if not paths or paths == ["-"]:
+        context = Context.from_stdin(options)
+    elif "-" in paths:
+        raise UsageError("'-' (standard input) cannot be given together with other paths.")
+    else:
+        context = Context.from_paths(paths, options)
+    if reader is not None and (spend := reader.spend).calls:
+        calls = f"{spend.calls:,} call{'' if spend.calls == 1 else 's'}"
+        note(f"Images: {calls}, {spend.tokens:,} tokens, ${spend.dollars:.4f}")
+    return context
+
+
+def piped_paths() -> list[str]:
+    """The paths that are piped in, as `find`, `git ls-files` or `rg -l` give them.
+
+    Raises:
+        UsageError: There are none.
+    """
+    data = b"" if sys.stdin.isatty() else sys.stdin.buffer.read()
+    lines = data.split(b"\0") if b"\0" in data else data.splitlines()
+    if not (paths := [os.fsdecode(line) for line in lines if line]):
+        raise UsageError("--paths-from-stdin found no paths: pipe them in, one a line.")
+    return paths

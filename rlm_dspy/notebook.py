@@ -1,0 +1,58 @@
+"""What a notebook shows of a run: how it ended, what it cost, the answer, and its steps to unfold.
+
+Promised: every text is escaped, so that nothing a model or a document wrote is ever markup; nothing
+is loaded or run.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+LONGEST = 4_000  # of a text, in characters
+_PRE = '<pre style="margin:4px 0 8px 16px;white-space:pre-wrap">'
+
+
+def outputs_of(events: Iterable[Any]) -> dict[str, Any]:
+    """What a run answered, by output field; empty where it did not."""
+    answers = [
+        event.outputs
+        for event in events
+        if event.kind in ("submitted", "extracted", "answered") and not event.run and event.outputs
+    ]
+    return dict(answers[-1]) if answers else {}
+
+
+def as_html(
+    facts: Mapping[str, str], outputs: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]
+) -> str:
+    """The run as a piece of HTML.
+
+    Args:
+        facts: What to say in the first line, by name.
+        outputs: The answer, by output field.
+        steps: The steps, each with reasoning, code and output.
+    """
+    said = " · ".join(f"{escape(name)} {escape(value)}" for name, value in facts.items())
+    answers = "".join(
+        f"<tr><td><b>{escape(name)}</b></td>"
+        f'<td style="text-align:left;white-space:pre-wrap">{_text(value)}</td></tr>'
+        for name, value in outputs.items()
+    )
+    unfolded = "".join(_step(number, step) for number, step in enumerate(steps, 1))
+    return f"<div><div>{said}</div><table>{answers}</table>{unfolded}</div>"
+
+
+def _step(number: int, step: Mapping[str, Any]) -> str:
+    code = str(step["code"])
+    first = next((line.strip() for line in code.splitlines() if line.strip()), "")
+    told = "".join(
+        f"{_PRE}{_text(step[part])}</pre>" for part in ("reasoning", "code", "output") if step[part]
+    )
+    summary = f"<summary>Step {number} <code>{_text(first[:100])}</code></summary>"
+    return f"<details>{summary}{told}</details>"
+
+
+def _text(value: Any) -> str:
+    text = str(value)
+    more = f"… ({len(text) - LONGEST:,} more characters)" if len(text) > LONGEST else ""
+    return escape(text[:LONGEST]) + more

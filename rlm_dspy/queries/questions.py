@@ -1,0 +1,284 @@
+"""One question to a sub-model: about one text, or about a pack of items. Each is one effect.
+
+All of them end in one predictor, `sub_query`, so that an optimizer tunes one prompt; types are put
+on its output per call. Promised: an answer is of the type that was asked for; one that is not is
+asked for once more, with what was wrong about it.
+"""
+
+import copy
+import functools
+import itertools
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import dspy
+from dspy.utils.exceptions import AdapterParseError, LMInvalidRequestError, LMUnsupportedModelError
+
+from rlm_dspy.account import SUB_QUERY
+from rlm_dspy.coercion import coerce_text, limited, type_name
+from rlm_dspy.dspy_errors import ProviderError
+from rlm_dspy.errors import BudgetExceeded, SubQueryError
+from rlm_dspy.events import (
+    ANSWERING,
+    Event,
+    EventLog,
+    SubQueryAnswered,
+    SubQueryFailed,
+    SubQueryStarted,
+)
+from rlm_dspy.models.capabilities import known_window
+from rlm_dspy.models.several import SubModels
+from rlm_dspy.options import CHARS_PER_TOKEN
+from rlm_dspy.queries import packing
+from rlm_dspy.queries.packing import Room
+from rlm_dspy.queries.scheduler import Scheduler
+
+Effect = Callable[[Callable[[], Awaitable[Event]]], Awaitable[Event]]
+
+# How much one call reads of many parts: a quarter of the window, in characters; the first where the
+# window is not known, the second at most, since models overlook things in longer prompts.
+READ_CHARS, READ_CHARS_MOST = 6_000, 48_000
+
+
+class Questions:
+    """Asks the sub-model of one run.
+
+    Args:
+        scheduler: Asks the models.
+        log: The run's events.
+        effect: The flow's seam: what a sub-query answers is read from the event it returns.
+        predictor: The `sub_query` predictor.
+        lm: The sub-model or sub-models; None for the predictor's own, else dspy's configured one.
+    """
+
+    def __init__(
+        self, scheduler: Scheduler, log: EventLog, effect: Effect, predictor: Any, lm: Any
+    ):
+        self._scheduler = scheduler
+        self._log = log
+        self._effect = effect
+        self._predictor = predictor
+        self._models = lm if isinstance(lm, SubModels) else None
+        self._lm = lm if self._models is None else self._models.of(None)
+        self._numbers = itertools.count(1)
+
+    def using(self, model: Any) -> "Questions":
+        """The same with the sub-model of a name; None is the default.
+
+        Raises:
+            SubQueryError: There is none of that name.
+        """
+        if model is None:
+            return self
+        choices = self._models.choices if self._models else ()
+        if self._models is None or model not in choices:
+            known = ", ".join(map(repr, choices)) or "leave model= out: there is one model only"
+            raise SubQueryError(f"there is no model {model!r}: {known}", model=model)
+        chosen = copy.copy(self)
+        chosen._lm = self._models.of(model)
+        return chosen
+
+    @property
+    def width(self) -> int:
+        """How many questions are worth having under way: some of them wait before a retry."""
+        return 2 * self._scheduler.account.budget.concurrency
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the same question may be answered from the cache."""
+        return bool(getattr(self.lm, "cache", False))
+
+    @property
+    def lm(self) -> Any:
+        """The LM that answers."""
+        first = self._lm[0] if isinstance(self._lm, tuple) else self._lm
+        return self._scheduler.lm_of(self._predictor, first)
+
+    def room(self, kind: Any, most: int | None) -> Room:
+        """What one call may hold of items whose answers are of a type."""
+        reply = self._scheduler.longest_reply(self.lm)
+        return packing.room_for(kind, window=known_window(self.lm), reply=reply, most=most)
+
+    def readable(self) -> int:
+        """How much one call reads of many parts, in characters."""
+        window = known_window(self.lm)
+        if window is None:
+            return READ_CHARS
+        return min(window // 4 * CHARS_PER_TOKEN, READ_CHARS_MOST)
+
+    async def one(self, operator: str, question: str, text: str | None, kind: Any) -> Any:
+        """Asks about one text.
+
+        Raises:
+            SubQueryError: The model failed, or its answer does not fit the type.
+        """
+        size = len(question) + len(text or "")
+        return await self.effect(
+            operator, question, size, lambda: self._typed(question, text, kind)
+        )
+
+    async def pack(
+        self, operator: str, question: str, texts: Sequence[str], kind: Any
+    ) -> SubQueryAnswered | SubQueryFailed:
+        """Asks about several items in one call.
+
+        Returns:
+            The event: a list of answers by position, and for every position without one, why.
+        """
+        size = len(question) + sum(map(len, texts))
+        return await self._ask(
+            SubQueryStarted(
+                query=0, operator=operator, question=question, characters=size, items=len(texts)
+            ),
+            lambda: self._packed(question, texts, kind),
+        )
+
+    async def predict(
+        self, operator: str, signature: type[dspy.Signature], inputs: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Asks with a signature of code's own.
+
+        Returns:
+            The outputs by name.
+
+        Raises:
+            SubQueryError: The model failed, or its answer does not have the outputs.
+        """
+
+        async def answer() -> dict[str, Any]:
+            try:
+                prediction = await self._scheduler.call(
+                    self._predictor, SUB_QUERY, self._lm, signature=signature, **inputs
+                )
+            except AdapterParseError as error:
+                said = error.lm_response or ""
+                raise SubQueryError(
+                    f"the answer {said[:200]!r} does not have the outputs "
+                    f"{list(signature.output_fields)}",
+                    answer=said,
+                ) from error
+            return {name: prediction[name] for name in signature.output_fields}
+
+        size = sum(len(str(value)) for value in inputs.values())
+        return await self.effect(operator, str(signature.signature), size, answer)
+
+    async def effect(
+        self, operator: str, question: str, size: int, answer: Callable[[], Awaitable[Any]]
+    ) -> Any:
+        """An answer that is got in a way of its own, as one sub-query of the run.
+
+        Args:
+            operator: What code called.
+            question: What is asked.
+            size: What is read, in characters.
+            answer: Gets the answer.
+
+        Raises:
+            SubQueryError: There is none.
+        """
+
+        async def outcome() -> tuple[Any, dict[int, str]]:
+            return await answer(), {}
+
+        started = SubQueryStarted(query=0, operator=operator, question=question, characters=size)
+        event = await self._ask(started, outcome)
+        if isinstance(event, SubQueryFailed):
+            raise failure(event)
+        return event.value
+
+    async def _ask(
+        self, started: SubQueryStarted, answer: Callable[[], Awaitable[tuple[Any, dict[int, str]]]]
+    ) -> SubQueryAnswered | SubQueryFailed:
+        number = next(self._numbers)
+        self._log.append(started.model_copy(update={"query": number}))
+        outer = ANSWERING.set(number)
+        try:
+            event = await self._effect(lambda: _outcome(number, answer))
+        finally:
+            ANSWERING.reset(outer)
+        assert isinstance(event, (SubQueryAnswered, SubQueryFailed))
+        return event
+
+    async def _typed(self, question: str, text: str | None, kind: Any) -> Any:
+        wanted, said = question, ""
+        for _ in range(2):
+            read: Callable[[Any, Any], Any] = limited  # fields have bare types: limits are left out
+            try:
+                value = await self._predict(wanted, text, kind)
+            except AdapterParseError as error:
+                value, read = error.lm_response or "", coerce_text
+            if kind is str:
+                return str(value).strip()
+            try:
+                return read(value, kind)
+            except ValueError as reason:
+                said = str(value)
+                wanted = f"{question}\n(Answered before: {said[:200]!r}. Wrong: {reason}.)"
+        raise SubQueryError(f"the answer {said[:200]!r} is not a {type_name(kind)}", answer=said)
+
+    async def _packed(
+        self, question: str, texts: Sequence[str], kind: Any
+    ) -> tuple[list[Any], dict[int, str]]:
+        count = len(texts)
+        asked = packing.packed_question(question, kind, count)
+        text = packing.numbered(texts, packing.labels(count))
+        more: dict[str, Any] = {}
+        if self._scheduler.takes_grammar(self.lm) and (gbnf := packing.grammar(kind, count)):
+            more["config"] = {"extra_body": {"grammar": gbnf}}
+        try:
+            said = await self._predict(asked, text, str, **more)
+        except AdapterParseError as error:
+            said = error.lm_response or ""
+        answers, faults = packing.read(said, kind, count)
+        return [answers.get(position) for position in range(count)], faults
+
+    async def _predict(self, question: str, text: str | None, kind: Any, **more: Any) -> Any:
+        inputs: dict[str, Any] = {"question": question, "text": text, **more}
+        if kind is not str:
+            inputs["signature"] = typed(self._predictor.signature, kind)
+        prediction = await self._scheduler.call(self._predictor, SUB_QUERY, self._lm, **inputs)
+        return prediction.response
+
+
+async def _outcome(
+    number: int, answer: Callable[[], Awaitable[tuple[Any, dict[int, str]]]]
+) -> Event:
+    started = time.monotonic()
+    try:
+        value, missing = await answer()
+    except (ProviderError, BudgetExceeded, SubQueryError) as error:
+        return SubQueryFailed(
+            query=number,
+            error=type(error).__name__,
+            reason=str(error),
+            too_much=_is_refused_request(error),
+        )
+    seconds = round(time.monotonic() - started, 6)
+    return SubQueryAnswered(query=number, value=value, missing=missing, seconds=seconds)
+
+
+def _is_refused_request(error: Exception) -> bool:
+    """Whether the provider refused what was in the request: too long, or not allowed."""
+    cause = error.__cause__
+    return isinstance(cause, LMInvalidRequestError) and not isinstance(
+        cause, LMUnsupportedModelError
+    )
+
+
+def failure(event: SubQueryFailed) -> SubQueryError:
+    """A failed sub-query as the error that code sees."""
+    return SubQueryError(event.reason, error=event.error)
+
+
+def typed(signature: type[dspy.Signature], kind: Any) -> type[dspy.Signature]:
+    """The sub-query's signature with a typed response; instructions and demos carry over."""
+    try:
+        return _typed_signature(signature, kind)
+    except TypeError:  # an unhashable type
+        return signature.with_updated_fields("response", type_=kind)
+
+
+@functools.lru_cache(maxsize=256)
+def _typed_signature(signature: type[dspy.Signature], kind: Any) -> type[dspy.Signature]:
+    return signature.with_updated_fields("response", type_=kind)

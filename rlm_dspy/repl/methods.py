@@ -1,0 +1,58 @@
+"""Methods read from a class, not from an instance: they take any object for their own.
+
+`Class.method(x)` is a plain function where the class is written in Python; called with a module, a
+class or a function in place of an instance it would set attributes on it, or call its class, with
+the trust of the library. So what a class gives is wrapped to take its own instances only. Methods
+written in C check that themselves.
+"""
+
+import functools
+from collections.abc import Iterable
+from types import FunctionType
+from typing import Any
+
+from rlm_dspy.repl import names, rules
+
+
+def from_class(cls: type, name: str, value: Any) -> Any:
+    """What reading an attribute of a class gives to model code.
+
+    Args:
+        cls: The class.
+        name: The attribute's name.
+        value: What the class itself gives.
+    """
+    if type(value) is not FunctionType or rules.is_user_function(value):
+        return value
+    return _checked(cls.__mro__, name, value)
+
+
+def from_super(proxy: Any, name: str, value: Any) -> Any:
+    """The same for a `super()` that was asked about a class."""
+    if type(value) is not FunctionType or rules.is_user_function(value):
+        return value
+    mro = object.__getattribute__(proxy, "__self_class__").__mro__
+    after = mro.index(object.__getattribute__(proxy, "__thisclass__")) + 1
+    return _checked(mro[after:], name, value)
+
+
+def _checked(mro: Iterable[type], name: str, value: FunctionType) -> Any:
+    owner = next((base for base in mro if name in base.__dict__), None)
+    if owner is None or owner.__dict__[name] is not value:
+        return value  # a static method: it has no object
+    if rules.is_user_class(owner) and not names.is_dunder(name):
+        return value  # a function of a module that the user put into a class
+    return _method(owner, name, value)
+
+
+@functools.lru_cache(maxsize=500)
+def _method(owner: type, name: str, function: FunctionType) -> FunctionType:
+    def method(*args: Any, **kwargs: Any) -> Any:
+        if not args or owner not in type(args[0]).__mro__:
+            got = rules.described(args[0]) if args else "nothing"
+            raise TypeError(f"{owner.__name__}.{name}() needs a `{owner.__name__}`, not {got}")
+        return function(*args, **kwargs)
+
+    method.__name__, method.__qualname__ = name, function.__qualname__
+    method.__doc__ = function.__doc__
+    return method
