@@ -6,6 +6,8 @@ import platform
 import subprocess
 import sys
 
+from bench.processes import machine_memory
+
 _PACKAGES = ("rlm-dspy-runtime", "dspy", "litellm", "RestrictedPython", "xllamacpp")
 
 
@@ -21,7 +23,7 @@ def header(command: str) -> str:
             versions.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             versions.append(f"{name} absent")
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    memory = machine_memory() / 2**30
     return "\n".join(
         [
             f"command: {command}",
