@@ -1,0 +1,136 @@
+"""Runs side by side over the same examples: `python -m eval compare A B …`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.tables import table
+from eval.ledger import read_run
+from eval.records import Record
+from eval.report import HEAD, LEGEND, cells, difference_cells, heading
+from eval.stats import FEWEST_CONTEXTS, Difference, difference, scores_of
+from rlm_dspy import ConfigurationError
+
+PAIR_HEAD = ("pairs", "difference", "better", "worse", "McNemar's p")
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A run that is compared.
+
+    Args:
+        name: Its name in the tables.
+        start: Its start line.
+        records: Its records.
+    """
+
+    name: str
+    start: dict[str, Any]
+    records: Sequence[Record]
+
+    def of_length(self, length: int) -> list[Record]:
+        """The records of one length."""
+        return [record for record in self.records if record.length == length]
+
+    @property
+    def missing(self) -> int:
+        """How many examples have no record."""
+        return self.start["settings"]["examples"] - len(self.records)
+
+
+def read_runs(folders: Sequence[Path]) -> list[Measured]:
+    """Runs over the same examples.
+
+    Args:
+        folders: Their folders, two or more.
+
+    Raises:
+        ConfigurationError: They are not over the same examples, or one is no run.
+    """
+    if len(folders) < 2:
+        raise ConfigurationError("Give two runs or more to compare.")
+    runs = [Measured(_name(folder, folders), *read_run(folder)) for folder in folders]
+    for run in runs[1:]:
+        _require_same_examples(runs[0], run)
+    return runs
+
+
+def comparison(runs: Sequence[Measured]) -> str:
+    """The tables: every run by length, and every later run against the first.
+
+    Args:
+        runs: The runs.
+    """
+    parts = [heading([run.start for run in runs])]
+    lengths = lengths_of(runs)
+    for length in lengths if len(lengths) > 1 else []:
+        rows = [[run.name, *cells(run.of_length(length))] for run in runs]
+        parts.append(f"{length:,} tokens:\n\n" + table(["run", *HEAD], rows))
+    everything = [[run.name, *cells(run.records, missing=run.missing)] for run in runs]
+    parts.append("All:\n\n" + table(["run", *HEAD], everything))
+    parts.append(_pairs(runs))
+    failures = [[run.name, *row] for run in runs for row in _failures(run)]
+    if failures:
+        parts.append("Without an answer:\n\n" + table(["run", "outcome", "why", "n"], failures))
+    parts.append(LEGEND.format(seconds=max(run.start["settings"]["seconds"] for run in runs)))
+    return "\n\n".join(parts)
+
+
+def lengths_of(runs: Sequence[Measured]) -> list[int]:
+    """The lengths of all runs, in order."""
+    return sorted({record.length for run in runs for record in run.records})
+
+
+def paired(first: Measured, second: Measured, *, late_as_zero: bool = False) -> Difference:
+    """How much better a run is than another, example by example."""
+    contexts = {record.id: record.context_id for record in first.records}
+    return difference(
+        scores_of(first.records, late_as_zero=late_as_zero),
+        scores_of(second.records, late_as_zero=late_as_zero),
+        contexts,
+    )
+
+
+def _pairs(runs: Sequence[Measured]) -> str:
+    first, *others = runs
+    rows = []
+    for run in others:
+        plain, strict = paired(first, run), paired(first, run, late_as_zero=True)
+        rows.append([f"{run.name} − {first.name}", *difference_cells(plain)])
+        if strict.n != plain.n:
+            rows.append(["the same, time-outs as 0", *difference_cells(strict)])
+    text = "Paired, over the examples that have a score in both:\n\n"
+    text += table(["runs", *PAIR_HEAD], rows)
+    if paired(first, others[0]).contexts < FEWEST_CONTEXTS:
+        text += f"\n\nFewer than {FEWEST_CONTEXTS} contexts: no difference can be significant."
+    return text
+
+
+def _failures(run: Measured) -> list[list[str]]:
+    """What kept examples from an answer, with how often; the error's first line tells it."""
+    counts: dict[tuple[str, str], int] = {}
+    for record in run.records:
+        if record.outcome != "scored":
+            why = record.error.splitlines()[0][:160] if record.error else record.reason
+            counts[record.outcome, why] = counts.get((record.outcome, why), 0) + 1
+    return [[outcome, why, str(n)] for (outcome, why), n in sorted(counts.items())]
+
+
+def _require_same_examples(first: Measured, second: Measured) -> None:
+    one, other = (run.start["settings"]["examples_digest"] for run in (first, second))
+    if one == other:
+        return
+    ids = [{f"{record.id} {record.digest}" for record in run.records} for run in (first, second)]
+    alike = len(ids[0] & ids[1])
+    raise ConfigurationError(
+        f"{first.name} and {second.name} are over different examples ({alike} of "
+        f"{len(ids[0])} and {len(ids[1])} are the same): only runs over the same task, n, lengths, "
+        "seed and data can be compared.",
+        runs=(first.name, second.name),
+    )
+
+
+def _name(folder: Path, folders: Sequence[Path]) -> str:
+    names = [other.name for other in folders]
+    return folder.name if names.count(folder.name) == 1 else str(folder)

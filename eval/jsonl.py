@@ -1,0 +1,83 @@
+"""Files of JSON lines that survive a kill at any moment.
+
+A line is appended whole or is the torn last one, which is passed over when the file is read and cut
+off before the next line is appended.
+"""
+
+import json
+import os
+import threading
+from pathlib import Path
+from typing import Any
+
+from rlm_dspy import ContextError
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file, without a torn last one; none where there is no file.
+
+    Raises:
+        ContextError: Another line than the last is no JSON object.
+    """
+    if not path.exists():
+        return []
+    lines = path.read_bytes().split(b"\n")[:-1]  # behind the last newline: nothing, or a torn line
+    found = []
+    for number, line in enumerate(lines, 1):
+        try:
+            value = json.loads(line)
+        except ValueError as error:
+            raise ContextError(f"Line {number} of {path} is not JSON: {error}.") from error
+        if not isinstance(value, dict):
+            raise ContextError(f"Line {number} of {path} is not a JSON object.")
+        found.append(value)
+    return found
+
+
+class Appender:
+    """Appends lines to a file, from any thread.
+
+    Args:
+        path: The file, made with its folder at the first line.
+        durable: Whether a line is on the disk when `append` returns; else it survives the end of
+            the process but not that of the machine.
+    """
+
+    def __init__(self, path: Path, *, durable: bool = True) -> None:
+        self._path = path
+        self._durable = durable
+        self._lock = threading.Lock()
+        self._file: Any = None
+
+    def append(self, line: dict[str, Any]) -> None:
+        """Appends one line.
+
+        Raises:
+            TypeError, ValueError: It is not JSON; nothing was written.
+        """
+        data = json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        with self._lock:
+            if self._file is None:
+                self._file = _opened(self._path)
+            self._file.write(data)
+            self._file.flush()
+            if self._durable:
+                os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Closes the file; a later `append` opens it again."""
+        with self._lock:
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+
+
+def _opened(path: Path) -> Any:
+    """The file, open at the end of its last whole line."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open("ab+")
+    file.seek(0)
+    whole = file.read().rfind(b"\n") + 1
+    file.truncate(whole)
+    file.seek(whole)
+    return file

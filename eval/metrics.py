@@ -1,0 +1,136 @@
+"""The scorers as metrics: of DSPy, and of GEPA with a written reason.
+
+`METRICS[name]` is called as DSPy calls a metric, `METRICS[name].feedback` as GEPA does:
+
+    dspy.Evaluate(devset=examples, metric=METRICS["ruler"])
+    dspy.GEPA(metric=METRICS["ruler"].feedback, …)
+
+All give 0 to 1, RULER's too. A prediction's `answer` is taken as a text; one without an answer is
+scored as an empty one. While DSPy bootstraps (it passes a trace), only a full score counts as one.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import dspy
+from dspy.evaluate.metrics import EM
+
+from eval import scorers
+from eval.feedback import reason
+from eval.scorers import Unscored
+from rlm_dspy import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A scorer that reads examples and predictions.
+
+    Args:
+        name: Its name.
+        score: Scores a text against an example, 0 to 1.
+        field: The prediction's field that it reads.
+    """
+
+    name: str
+    score: Callable[[dspy.Example, str], float]
+    field: str = "answer"
+
+    def __call__(
+        self, example: dspy.Example, pred: dspy.Prediction, trace: Any = None
+    ) -> float | bool:
+        """Scores a prediction.
+
+        Args:
+            example: What was asked; `gold` is what is right.
+            pred: What was answered.
+            trace: Given by DSPy's bootstrapping optimizers.
+
+        Returns:
+            The score, 0.0 to 1.0; with a trace, whether it is full.
+        """
+        score = self.score(example, said(pred, self.field))
+        return score if trace is None else score >= 1.0
+
+    def feedback(
+        self,
+        gold: dspy.Example,
+        pred: dspy.Prediction,
+        trace: Any = None,
+        pred_name: str | None = None,
+        pred_trace: Any = None,
+    ) -> dspy.Prediction:
+        """Scores a prediction for GEPA.
+
+        Args:
+            gold: What was asked.
+            pred: What was answered.
+            trace: The program's trace.
+            pred_name: The predictor that GEPA is about to improve.
+            pred_trace: The calls of that predictor: (predictor, inputs, outputs).
+
+        Returns:
+            `score`, the same as the metric's, and `feedback`, the reason for it.
+        """
+        text = said(pred, self.field)
+        score = self.score(gold, text)
+        why = reason(gold, text, self.name, score, run=getattr(pred, "run", None), calls=pred_trace)
+        return dspy.Prediction(score=score, feedback=why)
+
+
+def said(pred: Any, field: str = "answer") -> str:
+    """What a prediction says, as a text; "" where it says nothing."""
+    value = getattr(pred, field, None)
+    if isinstance(value, dict) and field in value:
+        value = value[field]
+    return "" if value is None else str(value)
+
+
+def metric_named(name: str) -> Metric:
+    """The metric of a name.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    if name not in METRICS:
+        raise ConfigurationError(
+            f"There is no metric {name!r}; there are {', '.join(METRICS)}.", metric=name
+        )
+    return METRICS[name]
+
+
+def _golds(example: dspy.Example) -> list[str]:
+    gold = example.gold
+    return [str(value) for value in gold] if isinstance(gold, (list, tuple)) else [str(gold)]
+
+
+def _ruler(example: dspy.Example, text: str, match: Any) -> float:
+    score = scorers.ruler([scorers.ruler_postprocess(text)], [_golds(example)], match)
+    return score if isinstance(score, Unscored) else score / 100
+
+
+def _judged(_: dspy.Example, text: str) -> float:
+    verdict = scorers.browsecomp_judge(text)
+    return Unscored("The judge gave no verdict.") if verdict is None else float(verdict)
+
+
+METRICS = {
+    metric.name: metric
+    for metric in (
+        Metric("oolong_synth", lambda e, text: scorers.oolong_synth(text, e.gold, e.answer_type)),
+        Metric(
+            "oolong_synth_rlm_env",
+            lambda e, text: scorers.oolong_synth(text, e.gold, e.answer_type, "rlm_env"),
+        ),
+        Metric("oolong_real", lambda e, text: scorers.oolong_real(text, e.gold)),
+        Metric("oolong_pairs", lambda e, text: scorers.oolong_pairs(text, e.gold)),
+        Metric("ruler", lambda e, text: _ruler(e, text, "all")),
+        Metric("ruler_part", lambda e, text: _ruler(e, text, "part")),
+        Metric("longbench_v2", lambda e, text: scorers.longbench_v2(text, e.gold)),
+        Metric("mrcr", lambda e, text: scorers.mrcr(text, e.gold, e.prefix)),
+        Metric("graphwalks", lambda e, text: scorers.graphwalks(text, e.gold)),
+        Metric("graphwalks_intended", lambda e, text: scorers.graphwalks(text, e.gold, "intended")),
+        Metric("browsecomp_judge", _judged, field="judgement"),
+        Metric("exact", lambda e, text: float(EM(text, _golds(e)))),
+    )
+}

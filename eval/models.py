@@ -1,0 +1,43 @@
+"""The models that a command names."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import dspy
+
+from eval.oracle import oracle_lm
+from rlm_dspy import ConfigurationError, resolve_lm
+
+ORACLE = "oracle"
+
+
+def lm_named(
+    name: str | None,
+    examples: Sequence[dspy.Example],
+    *,
+    seed: int,
+    cache: bool,
+    role: Any = "main",
+) -> Any:
+    """The LM behind a name.
+
+    Args:
+        name: What `rlm_dspy.resolve_lm` takes, an LM object too, or "oracle:RATE" for the
+            simulated model that errs in that share of its sub-query answers; None for what the
+            environment names.
+        examples: What a simulated model knows.
+        seed: In which answers it errs.
+        cache: Whether dspy's cache may answer.
+        role: "main" or "sub".
+
+    Raises:
+        ConfigurationError: There is no such model, or the rate is no share.
+    """
+    head, _, rate = name.partition(":") if isinstance(name, str) else ("", "", "")
+    if head != ORACLE:
+        return resolve_lm(name, role=role, cache=cache)
+    try:
+        share = float(rate or 0)
+    except ValueError as error:
+        raise ConfigurationError(f"{name!r}: write {ORACLE}:0.05 for 5 % of errors.") from error
+    return oracle_lm(examples, error_rate=share, seed=seed, cache=cache)

@@ -1,0 +1,50 @@
+"""What a planner reads in its prompt, and the code that plans over lines share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from eval.oolong.lines import MONTHS
+
+_ROWS = r"""
+import re
+from collections import Counter
+from datetime import date
+months = {months}
+rows = []
+pattern = r"Date: (\w{{3}}) (\d{{2}}), (\d{{4}}) \|\| User: (\d+) \|\| Instance: (.*)"
+for month, day, year, user, text in re.findall(pattern, {context}):
+    text, mark, label = text.partition(" || Label: ")
+    rows.append((date(int(year), months.index(month) + 1, int(day)), int(user), text, label))
+print(len(rows), rows[:2])
+"""
+_LABELS = """
+labels = [row[3] for row in part]
+if not all(labels):
+    question = "Which of these is it: " + ", ".join({names}) + "?"
+    labels = ask_each(question, [row[2] for row in part], returns={{"enum": {names}}})
+"""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A question, and where things are.
+
+    Args:
+        question: The question.
+        context: The name of the variable that holds the text.
+        output: The output to submit.
+        names: The labels that the lines may have; empty where there are none.
+    """
+
+    question: str
+    context: str
+    output: str
+    names: Sequence[str] = ()
+
+    def rows(self) -> str:
+        """Code that parses the lines to `rows` of (date, user, text, label or "")."""
+        return _ROWS.format(months=[name[:3] for name in MONTHS], context=self.context)
+
+    def labels(self) -> str:
+        """Code that gets the `labels` of `part`, by sub-queries where the rows show none."""
+        return _LABELS.format(names=list(self.names))

@@ -1,0 +1,101 @@
+"""A comparison as a picture: score, tokens and seconds by the length of the context."""
+
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from eval.compare import Measured, lengths_of
+from eval.oracle import SIMULATED
+from eval.records import Record
+from eval.report import heading
+from eval.stats import interval, quantiles, scores_of
+from rlm_dspy import ConfigurationError
+
+Point = tuple[float, float, float]
+
+
+def draw(runs: Sequence[Measured], path: Path) -> None:
+    """Draws a comparison.
+
+    Args:
+        runs: The runs.
+        path: The PNG file; its folder is made if need be.
+
+    Raises:
+        ConfigurationError: Matplotlib is not installed.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ConfigurationError(
+            "Pictures need matplotlib, of the extra `eval`: uv run --extra eval …"
+        ) from error
+    figure = Figure(figsize=(12, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    panels: tuple[tuple[str, Callable[[Sequence[Record]], Point]], ...] = (
+        ("score (95 % interval)", _score),
+        ("tokens an example (median, 90th percentile)", lambda some: _spread(some, _tokens)),
+        ("seconds an example (median, 90th percentile)", lambda some: _spread(some, _seconds)),
+    )
+    lengths = lengths_of(runs)
+    for axes, (title, point) in zip(figure.subplots(1, len(panels)), panels, strict=True):
+        for number, run in enumerate(runs):
+            _line(axes, run, lengths, point, number / max(1, len(runs) - 1) - 0.5)
+        axes.set_title(title, fontsize="medium")
+        axes.set(xlabel="tokens of the context", xscale="log")
+        axes.set_xticks(lengths, [f"{length:,}" for length in lengths], minor=False)
+        axes.minorticks_off()
+        axes.grid(alpha=0.3)
+    figure.axes[0].set_ylim(-0.05, 1.05)
+    for axes in figure.axes[1:]:
+        axes.set_ylim(bottom=0)
+    figure.axes[0].legend(fontsize="small")
+    if SIMULATED in heading([run.start for run in runs]):
+        figure.suptitle(SIMULATED, fontsize="small", wrap=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=120)
+
+
+def _line(
+    axes: Any,
+    run: Measured,
+    lengths: Sequence[int],
+    point: Callable[[Sequence[Record]], Point],
+    shift: float,
+) -> None:
+    """One run's points, moved a little sideways so that intervals do not cover each other."""
+    found = [(length, *point(run.of_length(length))) for length in lengths]
+    found = [row for row in found if not math.isnan(row[1])]
+    if found:
+        xs, ys, lows, highs = zip(*found, strict=True)
+        spread = [
+            [max(y - low, 0) for y, low in zip(ys, lows, strict=True)],
+            [max(high - y, 0) for y, high in zip(ys, highs, strict=True)],
+        ]
+        xs = [x * 1.06**shift for x in xs]
+        axes.errorbar(xs, ys, yerr=spread, marker="o", capsize=3, label=run.name)
+
+
+def _score(records: Sequence[Record]) -> Point:
+    scores = scores_of(records)
+    if not scores:
+        return (math.nan, math.nan, math.nan)
+    mean = sum(scores.values()) / len(scores)
+    contexts = {record.id: record.context_id for record in records}
+    low, high = interval(list(scores.values()), [contexts[name] for name in scores])
+    return (mean, mean, mean) if math.isnan(low) else (mean, low, high)
+
+
+def _spread(records: Sequence[Record], of: Callable[[Record], float]) -> Point:
+    middle, ninth = quantiles([of(record) for record in records])
+    return middle, middle, ninth
+
+
+def _tokens(record: Record) -> float:
+    return record.bill.tokens
+
+
+def _seconds(record: Record) -> float:
+    return record.seconds

@@ -1,0 +1,80 @@
+"""What became of one example of a run."""
+
+import hashlib
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import dspy
+
+from eval.purse import Bill
+
+# "scored": answered. "failed": the program itself ended without an answer, which counts as 0, in a
+# column of its own. "timeout": it took too long. "infrastructure": a model or the REPL broke.
+# "budget": the run's money was spent first. The last three have no score.
+Outcome = Literal["scored", "failed", "timeout", "infrastructure", "budget"]
+# After these an example is over; the others are tried again when the run is resumed.
+FINAL: tuple[Outcome, ...] = ("scored", "failed", "timeout")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One example.
+
+    Args:
+        id: The example's.
+        context_id: Its context's.
+        group: Its group.
+        length: Its length in tokens, as asked for.
+        digest: What tells the same example: of its context, question and gold.
+        outcome: What became of it.
+        scores: Its scores by metric; empty where it has none.
+        answer: What was answered.
+        status: The run's status, where the program ran an `RLM`.
+        reason: The run's reason for it.
+        planned_by: What planned.
+        error: What ended the program, or kept it from an answer.
+        seconds: How long it took.
+        bill: What it cost, over all attempts.
+        labels: How many lines sub-queries labelled and how many right, where that is known.
+        attempts: How often it was tried.
+    """
+
+    id: str
+    context_id: str
+    group: str
+    length: int
+    digest: str
+    outcome: Outcome
+    scores: dict[str, float]
+    answer: str
+    seconds: float
+    bill: Bill
+    status: str = ""
+    reason: str = ""
+    planned_by: str = ""
+    error: str = ""
+    labels: dict[str, int] = field(default_factory=dict)
+    attempts: int = 1
+
+    @property
+    def score(self) -> float | None:
+        """Its score by the task's first metric: 0 where it failed, None where it has none."""
+        if self.outcome == "failed":
+            return 0.0
+        return next(iter(self.scores.values()), None) if self.outcome == "scored" else None
+
+    def as_line(self) -> dict[str, Any]:
+        """The record as a line of JSON."""
+        return {"kind": "example", **asdict(self), "bill": self.bill.as_dict()}
+
+    @classmethod
+    def of_line(cls, line: dict[str, Any]) -> "Record":
+        """The record of a line."""
+        given = {name: value for name, value in line.items() if name not in ("kind", "bill")}
+        return cls(bill=Bill(**line["bill"]), **given)
+
+
+def digest(example: dspy.Example) -> str:
+    """What tells the same example: twelve hexadecimal digits of context, question and gold."""
+    text = "\0".join(map(str, (example.context, example.question, example.gold)))
+    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:12]

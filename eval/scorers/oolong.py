@@ -1,0 +1,212 @@
+"""The scorers of OOLONG: synth, real and pairs.
+
+Sources: `synth_process_response` and `dnd_process_response` of abertsch72/oolong
+`src/eval/eval_helpers.py` (MIT, commit adbf1cb56a0b); `_synth_score` of alexzhang13/rlm
+`training/environments/oolong/oolong/env.py` (MIT). OOLONG-Pairs has no official scorer: its rule is
+the F1 over the pairs that a text names in round brackets.
+"""
+
+import ast
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from eval.scorers.dates import TodayNeeded, parsed_date
+from eval.scorers.unscored import Unscored
+from rlm_dspy import ConfigurationError
+
+NUMERIC, DATE = "ANSWER_TYPE.NUMERIC", "ANSWER_TYPE.DATE"
+# Credit for a number that is off by n is this to the power of n.
+NEAR = 0.75
+# An answer below this length is taken whole, characters.
+SHORT = 20
+
+# What reading a gold can raise, and an answer of white space: an IndexError.
+_NO_GOLD = (ValueError, SyntaxError, TypeError, LookupError, RecursionError, MemoryError)
+_PHRASES = ("more common", "less common", "same frequency")
+_LONG_PHRASES = ("more common than", "less common than", "same frequency as")
+_BOXED_TEXT = re.compile(r"\\boxed\{\\text\{([^}]*)\}\}")
+_BOXED = re.compile(r"\\boxed[\{]+([^}]*)[\}]+")
+_PAIR = re.compile(r"\(\s*(\d+)\s*,\s*(\d+)\s*\)")
+
+
+def oolong_synth(
+    candidate: str,
+    gold: str,
+    answer_type: str,
+    variant: Literal["official", "rlm_env"] = "official",
+) -> float:
+    """Scores an answer to an OOLONG-synth question.
+
+    Args:
+        candidate: What was answered, whole.
+        gold: The dataset's `answer`: the repr of a list, of which only the first counts.
+        answer_type: The dataset's `answer_type`, such as "ANSWER_TYPE.NUMERIC".
+        variant: "official", or "rlm_env" for the one of the RLM authors' training environment.
+
+    Returns:
+        From 0.0 to 1.0.
+
+    Raises:
+        ConfigurationError: There is no such variant.
+
+    Example:
+        >>> oolong_synth("Answer: 12", "[14]", "ANSWER_TYPE.NUMERIC")
+        0.5625
+    """
+    if variant not in ("official", "rlm_env"):
+        raise ConfigurationError(f"variant={variant!r} is neither 'official' nor 'rlm_env'.")
+    try:
+        if variant == "rlm_env":
+            return _synth_rlm_env(candidate, gold, answer_type)
+        return _synth_official(candidate, _synth_gold(gold), answer_type)
+    except TodayNeeded:
+        return Unscored("The answer names a part of a date: what it is depends on today.")
+    except _NO_GOLD as error:
+        return Unscored(f"The official code raises {type(error).__name__}.")
+
+
+def _synth_gold(gold: str) -> Any:
+    if "datetime" in gold:
+        return datetime.strptime(gold, "[datetime.date(%Y, %m, %d)]")
+    return ast.literal_eval(gold)[0]
+
+
+def _said(candidate: str) -> str:
+    """The part of an answer that counts: after the last colon, or whole, or its last word."""
+    if ":" not in candidate:
+        return candidate if len(candidate) < SHORT else candidate.split()[-1]
+    said = candidate.split(":")[-1].strip()
+    return said.replace("*", "").replace("[", "").replace("]", "")
+
+
+def _synth_official(candidate: str, gold: Any, answer_type: str) -> float:
+    said = _said(candidate)
+    if ":" in candidate and len(said) >= SHORT:
+        said = next((phrase for phrase in _PHRASES if phrase in said), said)
+    if said == str(gold):
+        return 1.0
+    if said in _PHRASES:
+        return float(said in str(gold))
+    if answer_type == NUMERIC:
+        return _near(said, gold)
+    if answer_type == DATE:
+        return _same_date(said, gold)
+    return 0.0
+
+
+def _synth_rlm_env(candidate: str, gold: str, answer_type: str) -> float:
+    try:
+        right = _synth_gold(gold)
+    except _NO_GOLD:  # a gold that is no literal is used as it is
+        right = gold
+    text = str(right)
+    phrases = [(candidate.lower().rfind(p), p) for p in _LONG_PHRASES if p in candidate.lower()]
+    said = max(phrases)[1] if phrases else _said(candidate)
+    if said.lower() == text.lower():
+        return 1.0
+    if answer_type == NUMERIC:
+        return _near(said, right)
+    if answer_type == DATE:
+        return _same_date(said, right)
+    named = text.lower() in candidate.lower() and text.lower() not in _LONG_PHRASES
+    return float(bool(text) and named)
+
+
+def _near(said: str, gold: Any) -> float:
+    try:
+        return NEAR ** abs(int(gold) - int(said))
+    except (ValueError, TypeError, OverflowError):
+        return 0.0
+
+
+def _same_date(said: str, gold: Any) -> float:
+    try:
+        return float(parsed_date(said) == gold)
+    except TodayNeeded:
+        raise
+    except Exception:  # noqa: BLE001 - as in the official code: dateutil raises many kinds
+        return 0.0
+
+
+def oolong_real(candidate: str, gold: str) -> float:
+    r"""Scores an answer to an OOLONG-real question.
+
+    Args:
+        candidate: What was answered, whole; the answer is read from its first
+            `\boxed{\text{…}}`, else its first `\boxed{…}`, else it is the text itself.
+        gold: The dataset's `answer`: a number, a list with commas, or a text.
+
+    Returns:
+        From 0.0 to 1.0; answers of another type than the gold's score 0.0.
+
+    Example:
+        >>> oolong_real(r"\boxed{84}", "85")
+        0.75
+    """
+    try:
+        return _real(_boxed(candidate), _typed(gold))
+    except OverflowError:
+        return Unscored("The official code raises OverflowError: the number is too big.")
+
+
+def _boxed(candidate: str) -> int | str | list[str]:
+    match = _BOXED_TEXT.search(candidate) or _BOXED.search(candidate)
+    return _typed(match[1]) if match else candidate
+
+
+def _typed(answer: str) -> int | str | list[str]:
+    try:
+        return int(answer)
+    except ValueError:
+        pass
+    if "," in answer:
+        return [item.strip() for item in answer.split(",") if item.strip()]
+    return answer
+
+
+def _real(said: int | str | list[str], gold: int | str | list[str]) -> float:
+    if isinstance(gold, int) and isinstance(said, int):
+        return NEAR ** abs(gold - said)
+    if isinstance(gold, str) and isinstance(said, str):
+        return float(gold.strip().lower() == said.strip().lower())
+    if isinstance(gold, list) and isinstance(said, list):
+        return len(set(gold) & set(said)) / len(gold) if gold else 0.0
+    return 0.0
+
+
+def oolong_pairs(candidate: str, gold: Sequence[Sequence[int]]) -> float:
+    """Scores a list of pairs of user ids.
+
+    Args:
+        candidate: What was answered, whole: every "(1, 2)" in it is a pair.
+        gold: The right pairs, in any order.
+
+    Returns:
+        The F1 of the two sets of unordered pairs; 1.0 where both are empty.
+
+    Example:
+        >>> oolong_pairs("(2, 1)", [(1, 2), (1, 3)])
+        0.6666666666666666
+    """
+    try:
+        said, right = named_pairs(candidate), unordered(gold)
+    except (ValueError, TypeError) as error:
+        return Unscored(f"A user id is not a number: {error}.")
+    if not said or not right:
+        return float(not said and not right)
+    hits = len(said & right)
+    precision, recall = hits / len(said), hits / len(right)
+    return 2 * precision * recall / (precision + recall) if hits else 0.0
+
+
+def named_pairs(text: str) -> set[tuple[int, int]]:
+    """The pairs that a text names, each with the lower number first."""
+    return unordered(_PAIR.findall(text))
+
+
+def unordered(pairs: Iterable[Sequence[Any]]) -> set[tuple[int, int]]:
+    """Pairs of numbers, or of their digits, each with the lower number first."""
+    found = ((int(first), int(second)) for first, second in pairs)
+    return {(min(pair), max(pair)) for pair in found}

@@ -1,0 +1,149 @@
+"""A user's own questions: a JSONL or CSV file, or a data set of the HuggingFace hub.
+
+Each row has `context`, `question` and `answer`, and may have `metric` (a name of
+`eval.metrics.METRICS`), `id`, `context_id` and `group`. `answer` is what the metric takes as right:
+a text, or, in JSONL, a list for "ruler" and "oolong_pairs". All other columns become attributes of
+the example, such as `answer_type` for "oolong_synth" or `prefix` for "mrcr".
+
+    python -m eval run folder:questions.jsonl
+    python -m eval run folder:OWNER/NAME@REVISION:SPLIT
+
+Source and licence: the user's.
+"""
+
+import csv
+import hashlib
+import io
+import json
+import random
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import dspy
+
+from eval import hub
+from eval.metrics import metric_named
+from eval.tasks.task import Task
+from eval.tokens import approximate_tokens
+from rlm_dspy import ConfigurationError, ContextError
+
+COLUMNS = ("context", "question", "answer")
+DEFAULT_METRIC = "exact"
+_HUB = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w./-]+))?(?::(?P<split>[\w-]+))?")
+_FILES = {".jsonl": "JSON lines", ".csv": "CSV with a header"}
+
+
+def load(
+    n: int = 50,
+    *,
+    lengths: Sequence[int] = (),
+    seed: int = 1,
+    generated: bool = False,
+    part: str | None = None,
+) -> list[dspy.Example]:
+    """Loads examples; see `eval.tasks`.
+
+    Args:
+        n: How many, at most; a seeded draw where there are more.
+        lengths: Ignored: contexts are as long as they are.
+        seed: Which ones.
+        generated: Ignored.
+        part: A `.jsonl` or `.csv` file, or "OWNER/NAME@REVISION:SPLIT" of the hub (the split is
+            "test" where none is named).
+
+    Returns:
+        The examples, in the order of the data.
+
+    Raises:
+        ConfigurationError: No data is named, or a row lacks a column or has an unknown metric.
+        ContextError: The data cannot be read, or holds no row.
+    """
+    if not part:
+        raise ConfigurationError("The task 'folder' needs data: write folder:questions.jsonl.")
+    examples = [_example(row, number, part, seed) for number, row in enumerate(_rows(part))]
+    if not examples:
+        raise ContextError(f"{part} holds no rows.")
+    if len(examples) <= n:
+        return examples
+    drawn = random.Random(f"folder-{seed}").sample(range(len(examples)), n)
+    return [examples[number] for number in sorted(drawn)]
+
+
+def _rows(part: str) -> Iterator[dict[str, Any]]:
+    path = Path(part)
+    if path.suffix in _FILES:
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+            yield from _jsonl(path, text) if path.suffix == ".jsonl" else _csv(text)
+        except (OSError, UnicodeDecodeError) as error:
+            raise ContextError(f"{path} cannot be read: {error}.") from error
+    elif match := _HUB.fullmatch(part):
+        yield from hub.rows(match["repo"], match["revision"], match["split"] or "test")
+    else:
+        raise ConfigurationError(
+            f"{part!r} is neither a {' nor a '.join(_FILES)} file nor OWNER/NAME@REVISION:SPLIT."
+        )
+
+
+def _jsonl(path: Path, text: str) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise ContextError(f"Line {number} of {path} is not JSON: {error}.") from error
+            if not isinstance(row, dict):
+                raise ContextError(f"Line {number} of {path} is not a JSON object.")
+            yield row
+
+
+def _csv(text: str) -> Iterator[dict[str, Any]]:
+    csv.field_size_limit(sys.maxsize)  # a context is one field
+    yield from csv.DictReader(io.StringIO(text, newline=""))
+
+
+def _example(row: dict[str, Any], number: int, part: str, seed: int) -> dspy.Example:
+    missing = [name for name in COLUMNS if row.get(name) is None]
+    if missing:
+        raise ConfigurationError(
+            f"Row {number} of {part} has no {', '.join(missing)}: every row needs "
+            f"{', '.join(COLUMNS)}.",
+            row=number,
+        )
+    metric = metric_named(row.get("metric") or DEFAULT_METRIC).name
+    context, question, answer = str(row["context"]), str(row["question"]), row["answer"]
+    return dspy.Example(
+        {
+            **row,
+            "context": context,
+            "question": question,
+            "answer": answer if isinstance(answer, str) else json.dumps(answer),
+            "gold": answer,
+            "id": str(row.get("id") or f"{part}-{number}"),
+            "context_id": str(row.get("context_id") or _digest(context)),
+            "task": "folder",
+            "group": str(row.get("group") or "all"),
+            "metric": metric,
+            "length": approximate_tokens(context),
+            "seed": seed,
+        }
+    ).with_inputs("context", "question")
+
+
+def _digest(text: str) -> str:
+    """What tells a context from others."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+TASK = Task(
+    name="folder",
+    summary="your own questions, with the metric that each row names",
+    needs="a .jsonl or .csv file, or OWNER/NAME@REVISION:SPLIT of the hub",
+    licence="yours",
+    metrics=(DEFAULT_METRIC,),
+    parts={"PATH": "a .jsonl or .csv file", "OWNER/NAME@REVISION:SPLIT": "a data set of the hub"},
+    load=load,
+)

@@ -1,0 +1,100 @@
+"""The report of a tuning: both programs on the test split, the gain, the bill, the prompts."""
+
+from pathlib import Path
+
+from bench.tables import table
+from eval.optimize import Tuned
+from eval.records import Record
+from eval.report import HEAD, LEGEND, bracketed, cells, difference_cells, heading, labels_right
+from eval.stats import FEWEST_CONTEXTS, difference
+
+
+def tuning_report(tuned: Tuned, out: Path) -> str:
+    """The report as Markdown.
+
+    Args:
+        tuned: What the tuning came to.
+        out: Where the winner is, if it was saved.
+    """
+    plan, settings = tuned.plan, tuned.start["settings"]
+    rows = [["before", *cells(tuned.before, missing=plan.test - len(tuned.before))]]
+    if tuned.after:
+        rows.append(["after", *cells(tuned.after, missing=plan.test - len(tuned.after))])
+    parts = [
+        heading([tuned.start]),
+        f"{settings['program']} on {settings['task']} with {settings['lm']}, tuned by "
+        f"{plan.optimizer}: {plan.train} examples to learn from, {plan.val} to choose by, "
+        f"{plan.test} to judge by; no two parts share a context.",
+        table(["test split", *HEAD], rows),
+        *_gain(tuned),
+        *_labels(tuned.before, tuned.after),
+        _verdict(tuned, out),
+        _search(tuned),
+        LEGEND.format(seconds=settings["seconds"]),
+    ]
+    if tuned.diff:
+        parts.append(f"The prompts:\n\n````diff\n{tuned.diff}\n````")
+    return "\n\n".join(parts) + "\n"
+
+
+def _gain(tuned: Tuned) -> list[str]:
+    if tuned.gain is None:
+        return []
+    head = ["pairs", "gain, time-outs as 0", "better", "worse", "McNemar's p"]
+    return [table(head, [difference_cells(tuned.gain)])]
+
+
+def _labels(before: list[Record], after: list[Record]) -> list[str]:
+    """How many labels sub-queries got right, before and after, and the paired gain."""
+    told = [f"Labels by sub-queries, {name}: {text}" for name, text in _told(before, after)]
+    shares = [
+        {r.id: r.labels["right"] / r.labels["asked"] for r in some if r.labels}
+        for some in (before, after)
+    ]
+    if set(shares[0]) & set(shares[1]):
+        contexts = {record.id: record.context_id for record in before}
+        gain = difference(shares[0], shares[1], contexts)
+        told.append(
+            f"The paired gain of an example's share over {gain.n} examples is {gain.mean:+.3f} "
+            f"{bracketed(gain.interval, '+')}.".replace(" .", ".")
+        )
+    return ["  \n".join(told)] if told else []
+
+
+def _told(before: list[Record], after: list[Record]) -> list[tuple[str, str]]:
+    found = (("before", labels_right(before)), ("after", labels_right(after)))
+    return [(name, text) for name, text in found if text]
+
+
+def _verdict(tuned: Tuned, out: Path) -> str:
+    if not tuned.diff:
+        return "The optimizer changed nothing: nothing is saved."
+    if not tuned.saved:
+        gain = tuned.gain
+        assert gain is not None
+        why = "its interval does not lie above zero"
+        if gain.n < tuned.plan.test:
+            why = f"only {gain.n} of {tuned.plan.test} examples have a score before and after"
+        elif gain.contexts < FEWEST_CONTEXTS:
+            why = f"over {gain.contexts} contexts (fewer than {FEWEST_CONTEXTS}) none can be shown"
+        return f"The gate refuses the gain: {why}. Nothing is saved."
+    gate = "" if tuned.plan.gate else ", without the gate"
+    settings = tuned.start["settings"]
+    planned = {None: "", True: " --plan", False: " --recipe"}[settings["planned"]]
+    return (
+        f"Saved to {out}{gate}. The same measurement again:\n\n"
+        f"    uv run --all-extras python -m eval run {settings['task']} "
+        f"--program {settings['program']}{planned} --load {out} "
+        f"--same-as {out.with_suffix('') / 'after'} --out FOLDER"
+    )
+
+
+def _search(tuned: Tuned) -> str:
+    search, bill = tuned.search, tuned.search.bill
+    limit = f" It ended at its limit of {search.refused}." if search.refused else ""
+    error = f" The optimizer stopped with {search.error}." if search.error else ""
+    measured = sum(record.bill.dollars for record in [*tuned.before, *tuned.after])
+    return (
+        f"The search took {search.seconds:.0f} s, {bill.calls:,} calls and {bill.tokens:,} tokens "
+        f"and cost ${bill.dollars:.4f}; the measurements cost ${measured:.4f}.{limit}{error}"
+    )

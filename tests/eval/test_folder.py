@@ -1,0 +1,128 @@
+"""A user's own data: JSONL, CSV, a data set of the hub."""
+
+import csv
+import json
+
+import dspy
+import pytest
+
+from eval import tasks
+from eval.metrics import METRICS
+from rlm_dspy import ConfigurationError, ContextError
+
+ROWS = [
+    {"context": "The city is Ulm.\nIt rains.", "question": "Which city?", "answer": "Ulm"},
+    {
+        "context": "1: 7",
+        "question": "Which values?",
+        "answer": ["7", "8"],
+        "metric": "ruler",
+        "id": "needles",
+        "group": "numbers",
+    },
+    {
+        "context": "Two lines.",
+        "question": "How many?",
+        "answer": "[2]",
+        "metric": "oolong_synth",
+        "answer_type": "ANSWER_TYPE.NUMERIC",
+    },
+]
+
+
+@pytest.fixture
+def jsonl(tmp_path):
+    path = tmp_path / "own.jsonl"
+    path.write_text("\n\n".join(map(json.dumps, ROWS)), encoding="utf-8")
+    return path
+
+
+def test_json_lines(jsonl):
+    first, second, third = tasks.load(f"folder:{jsonl}")
+    assert first.inputs().toDict() == {
+        "context": "The city is Ulm.\nIt rains.",
+        "question": "Which city?",
+    }
+    assert (first.metric, first.group, first.length) == ("exact", "all", 8)
+    assert (second.metric, second.group, second.id) == ("ruler", "numbers", "needles")
+    assert third.answer_type == "ANSWER_TYPE.NUMERIC"
+    said = {first.id: "ulm", second.id: "It is 7.", third.id: "Answer: 3"}
+    scores = [
+        METRICS[e.metric](e, dspy.Prediction(answer=said[e.id])) for e in (first, second, third)
+    ]
+    assert scores == [1.0, 0.5, 0.75]
+
+
+def test_csv_with_newlines_in_a_long_field(tmp_path):
+    path = tmp_path / "own.csv"
+    context = "A line, with a comma.\n" * 20_000
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["context", "question", "answer", "metric"])
+        writer.writerow([context, "Which?", "A", "longbench_v2"])
+    (example,) = tasks.load(f"folder:{path}")
+    assert example.context == context
+    assert example.metric == "longbench_v2"
+
+
+def test_questions_over_the_same_context_share_its_name(tmp_path):
+    path = tmp_path / "own.jsonl"
+    rows = [{**ROWS[0], "question": f"{n}?"} for n in range(3)] + [ROWS[1]]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    examples = tasks.load(f"folder:{path}")
+    assert len({example.context_id for example in examples}) == 2
+    assert len({example.id for example in examples}) == 4
+
+
+def test_more_rows_than_asked_for_are_drawn_by_seed(tmp_path):
+    path = tmp_path / "own.jsonl"
+    rows = [{**ROWS[0], "id": n} for n in range(50)]
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+
+    def ids(seed):
+        return [example.id for example in tasks.load(f"folder:{path}", n=10, seed=seed)]
+
+    assert ids(1) == ids(1)
+    assert ids(1) != ids(2)
+    assert ids(1) == sorted(ids(1), key=int)
+
+
+def test_a_data_set_of_the_hub(tmp_path, monkeypatch):
+    datasets = pytest.importorskip("datasets", reason="the extra `eval` is not installed")
+    home = tmp_path / "me" / "questions"
+    home.mkdir(parents=True)
+    rows = [{k: str(v) for k, v in ROWS[0].items()}]
+    datasets.Dataset.from_list(rows).to_parquet(str(home / "train.parquet"))
+    monkeypatch.setenv("RLM_DATASETS_DIR", str(tmp_path))
+    (example,) = tasks.load("folder:me/questions@main:train")
+    assert example.answer == "Ulm"
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("", ContextError, "holds no rows"),
+        ("{", ContextError, "Line 1 of .* is not JSON"),
+        ("[1]", ContextError, "is not a JSON object"),
+        ('{"context": "a", "question": "b"}', ConfigurationError, "Row 0 of .* has no answer"),
+        (json.dumps({**ROWS[0], "metric": "best"}), ConfigurationError, "no metric 'best'"),
+    ],
+)
+def test_what_is_wrong_is_said(tmp_path, text, error, message):
+    path = tmp_path / "own.jsonl"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(error, match=message):
+        tasks.load(f"folder:{path}")
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "message"),
+    [
+        ("folder", ConfigurationError, "needs data: write folder:questions.jsonl"),
+        ("folder:nothing.jsonl", ContextError, "nothing.jsonl cannot be read"),
+        ("folder:questions.xlsx", ConfigurationError, "is neither a .jsonl nor a .csv file"),
+    ],
+)
+def test_what_is_not_there_is_said(name, error, message):
+    with pytest.raises(error, match=message):
+        tasks.load(name)
