@@ -181,6 +181,23 @@ class Bench:
                         failed[key] = shown
             yield table([f"{shown} of text", *_CONTEXT_COLUMNS], rows)
 
+    def growth(self, shown: str, size: int, seed: int) -> str:
+        """What a long context adds to a step: the same step over it and over 1 KB, in turns."""
+        with tempfile.TemporaryDirectory() as folder:
+            paths = [Path(folder) / name for name in ("small", "large")]
+            for path, length in zip(paths, (1 << 10, size), strict=True):
+                repl_texts.make(path, length, seed, ascii_only=True)
+            small, large = map(str, paths)
+            request = {"small": small, "large": large, "count": self.steps, "pause": _PAUSE}
+            outcome = self.measure("rlm_dspy", f"steps over {shown}", {"case": "paired", **request})
+        if outcome.failure:
+            return f"A step over {shown}: {outcome.failure}"
+        had, has = outcome.measured["small"], outcome.measured["large"]
+        return (
+            f"A step of ours over a context of {shown} takes {seconds(has)}, over one of 1 KB "
+            f"{seconds(had)}: {has / had:.2f} times as long (medians of {self.steps}, in turns)."
+        )
+
     def _context(self, key: str, shown: str, size: int, seed: int, folder: Path) -> Outcome:
         way = WAYS[key]
         path = folder / ("ascii.txt" if way.ascii else "other.txt")
@@ -281,6 +298,8 @@ def main() -> None:
         sizes = {name: _SIZES[name] for name in names}
         for shown in bench.contexts(sizes, given.seed):
             print(f"\n{shown}", flush=True)
+        if "rlm_dspy" in chosen:
+            print(f"\n{bench.growth(names[-1], sizes[names[-1]], given.seed)}", flush=True)
     for note in (_LEGEND, *rivals.notes):
         print(f"\n{note}")
 

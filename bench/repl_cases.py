@@ -128,6 +128,34 @@ def contexts(
     }  # fmt: skip
 
 
+def paired(small: str, large: str, count: int, pause: float) -> dict[str, Any]:
+    """The same step of ours over a short and over a long context, in turns.
+
+    Args:
+        small: The short text's file.
+        large: The long text's file.
+        count: How many steps of each.
+        pause: Seconds before each.
+    """
+    sessions = [
+        (_started("rlm_dspy"), WAYS["path"].given(WAYS["path"].had(Path(path))))
+        for path in (small, large)
+    ]
+    for repl, context in sessions:
+        repl.run("x = context[5:9]", context)
+    say({"doing": f"{count} steps of each"})
+    times: tuple[list[float], list[float]] = ([], [])
+    for _ in range(count):
+        for (repl, context), seconds in zip(sessions, times, strict=True):
+            time.sleep(pause)
+            began = time.perf_counter()
+            repl.run("print(context[100:120])", context)
+            seconds.append(time.perf_counter() - began)
+    for repl, _ in sessions:
+        repl.close()
+    return {"small": statistics.median(times[0]), "large": statistics.median(times[1])}
+
+
 def sessions(rival: str, count: int, each: int) -> dict[str, Any]:
     """Many sessions at once, a thread each: start, and some steps."""
     _load(rival)
@@ -201,6 +229,7 @@ CASES: dict[str, Callable[..., dict[str, Any]]] = {
     "start": start,
     "steps": steps,
     "contexts": contexts,
+    "paired": paired,
     "sessions": sessions,
     "timeout": timeout,
 }
