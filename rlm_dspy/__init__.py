@@ -15,6 +15,7 @@ os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 if TYPE_CHECKING:
     from rlm_dspy.budget import Budget as Budget
     from rlm_dspy.budget import Spend as Spend
+    from rlm_dspy.citations import Citation as Citation
     from rlm_dspy.context import Context as Context
     from rlm_dspy.context import Document as Document
     from rlm_dspy.context import ReadLimits as ReadLimits
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from rlm_dspy.errors import StoreError as StoreError
     from rlm_dspy.errors import SubQueryError as SubQueryError
     from rlm_dspy.files import File as File
+    from rlm_dspy.lookups import Lookup as Lookup
     from rlm_dspy.models import resolve_lm as resolve_lm
     from rlm_dspy.options import RLMOptions as RLMOptions
     from rlm_dspy.queries.images import ImageReader as ImageReader
@@ -46,6 +48,8 @@ _PUBLIC = {
     "rlm_dspy.budget": ["Budget", "Spend"],
     "rlm_dspy.options": ["RLMOptions"],
     "rlm_dspy.files": ["File"],
+    "rlm_dspy.citations": ["Citation"],
+    "rlm_dspy.lookups": ["Lookup"],
     "rlm_dspy.context": ["Context", "Document", "ReadLimits", "ReadOptions", "Span"],
     "rlm_dspy.runs.recipes": ["Recipe"],
     "rlm_dspy.repl": ["RestrictedInterpreter"],

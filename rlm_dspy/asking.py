@@ -76,6 +76,8 @@ def answer(asked: Asked, listen: Callable[["Event"], None], note: Callable[[str]
         UsageError: It cannot be meant.
         RLMError: It cannot be done.
     """
+    from rlm_dspy.citations import only_citations
+
     query = question_of(asked.query)
     budget = limits(**asked.limits)
     paths = [*asked.paths, *(piped_paths() if asked.paths_from_stdin else ())]
@@ -83,11 +85,13 @@ def answer(asked: Asked, listen: Callable[["Event"], None], note: Callable[[str]
     models = models_of(asked.model, asked.sub_model, cache=asked.cache)
     recipe = recipe_of(asked.recipe, asked.route, models, len(context))
     rlm = rlm_of(asked.signature, models, budget, recipe, asked.route)
-    outputs = dict.fromkeys(rlm.signature.output_fields)
+    fields = rlm.signature.output_fields
+    outputs = dict.fromkeys(fields)
     about: dict[str, Any] = {
         "recipe": recipe,
         "characters": len(context),
         "skipped": tuple(context.skipped),
+        "cited": tuple(n for n, f in fields.items() if only_citations(f.annotation)),
     }
     try:
         result = answered(rlm, models, context, query, listen=listen, note=note)

@@ -92,7 +92,7 @@ def run(arguments: list[str]) -> int:
     return code if isinstance(code, int) else ExitCode.COMPLETED
 
 
-def _refused(message: str, code: ExitCode) -> int:
+def _refused(message: str, code: int) -> int:
     said = message.partition("\nTraceback (most recent call last)")[0]
     line = printable(" ".join(said.split()))
     line = line if len(line) <= LONGEST_ERROR else f"{line[:LONGEST_ERROR]}…"
@@ -229,6 +229,8 @@ def _report(outcome: Outcome, *, as_object: bool, quiet: bool) -> int:
         _to_stderr(f"rlm: no answer ({outcome.run.reason or 'the run found none'})")
     if not quiet:
         _print_left_out(outcome.skipped)
+        if line := outcome.coverage_line():
+            _to_stderr(line)
         _to_stderr(outcome.cost_line())
     return code
 
@@ -272,6 +274,65 @@ def _console(*, stderr: bool = False) -> "Console":
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+
+@app.command()
+def grep(  # noqa: PLR0913 - a command's options are its arguments
+    query: Annotated[str, typer.Argument(metavar="QUERY", help="What lines are to mean.")],
+    paths: Paths = None,
+    model: Annotated[
+        str | None, typer.Option(help=f"The model that judges. {MODEL_HELP} Default: RLM_MODEL.")
+    ] = None,
+    after: Annotated[int, typer.Option("-A", min=0, help="Lines shown after each.")] = 0,
+    before: Annotated[int, typer.Option("-B", min=0, help="Lines shown before each.")] = 0,
+    around: Annotated[int, typer.Option("-C", min=0, help="Lines shown on both sides.")] = 0,
+    most: Annotated[int | None, typer.Option("-m", min=1, help="At most so many lines.")] = None,
+    globs: Annotated[
+        list[str] | None,
+        typer.Option("-g", "--glob", help="Read what matches; with ! before it, what does not."),
+    ] = None,
+    judged: Annotated[int, typer.Option(min=1, help="Most lines that the model judges.")] = 200,
+    budget_calls: Annotated[int, typer.Option(help="Most calls of models.")] = CALLS,
+    no_cache: Annotated[
+        bool, typer.Option("--no-cache", help="Pay for every answer, even one that is known.")
+    ] = False,
+    as_object: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print the lines alone.")] = False,
+) -> int:
+    """Find the lines that mean what is looked for. Exits as grep: 0 found, 1 not found, 2 error."""
+    from rlm_dspy import grepping
+    from rlm_dspy.view.terminal import TerminalView
+
+    globs = globs or []
+    sought = grepping.Sought(
+        query=query,
+        paths=tuple(paths or ()),
+        model=model,
+        judged=judged,
+        most=most,
+        before=before or around,
+        after=after or around,
+        limits={"calls": budget_calls},
+        reading={
+            "include": [glob for glob in globs if not glob.startswith("!")],
+            "exclude": [glob[1:] for glob in globs if glob.startswith("!")],
+        },
+        cache=not no_cache,
+    )
+    view = TerminalView(_console(stderr=True), enabled=not quiet)
+    try:
+        with _quiet_libraries(), view.live():
+            found = grepping.grep(sought, view.listen, view.note)
+    except RLMError as error:
+        return _refused(str(error), grepping.FAILED)
+    for text in found.as_json() if as_object else found.as_lines():
+        _to_stdout(printable(text) if sys.stdout.isatty() else text)
+    if not quiet:
+        _print_left_out(found.skipped)
+        _to_stderr(f"Judged {found.judged:,} lines, {found.left:,} not.")
+    if found.problem:
+        return _refused(found.problem, grepping.FAILED)
+    return found.exit_code
 
 
 @app.command()

@@ -15,6 +15,9 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from rlm_dspy.citations import Citation
+from rlm_dspy.coverage import Range
+
 PlannedBy = Literal["model", "recipe", "direct", "phase0"]
 Status = Literal["completed", "partial", "failed"]
 
@@ -52,6 +55,9 @@ class RunStarted(Event):
         limits: The limits that are set, by their names in `Budget`; none for a sub-run, which
             spends its parent's account.
         query: The sub-query of its parent that a sub-run answers; 0 for the run itself.
+        documents: The title and the length, in characters, of each document of its contexts.
+        printed: What of the documents the planner is shown before the first step: each range is
+            (document from 0, start, end), in characters of the document's text.
     """
 
     kind: Literal["run_started"] = "run_started"
@@ -62,6 +68,8 @@ class RunStarted(Event):
     planned_by: PlannedBy
     limits: dict[str, float] = {}
     query: int = 0
+    documents: tuple[tuple[str, int], ...] = ()
+    printed: tuple[Range, ...] = ()
 
 
 class Planned(Event):
@@ -87,6 +95,8 @@ class Executed(Event):
         outcome: "ok", "error" (the planner is told) or "submit".
         submitted: What `SUBMIT` was given, by output field.
         seconds: How long it ran.
+        printed: What of the documents the output shows the planner, as ranges.
+        matched: What searches found, as the REPL says it; whether anybody read it is not said.
     """
 
     kind: Literal["executed"] = "executed"
@@ -94,6 +104,8 @@ class Executed(Event):
     outcome: Literal["ok", "error", "submit"] = "ok"
     submitted: dict[str, Any] | None = None
     seconds: float = 0.0
+    printed: tuple[Range, ...] = ()
+    matched: tuple[Range, ...] = ()
 
 
 class SubQueryStarted(Event):
@@ -123,6 +135,7 @@ class SubQueryAnswered(Event):
         value: The typed answer; of a call with several items, the list of their answers.
         missing: The items without an answer in this call, by position from 0, each with the reason.
         seconds: How long it took.
+        sent: What of the documents its model read, as ranges.
     """
 
     kind: Literal["sub_query_answered"] = "sub_query_answered"
@@ -130,6 +143,7 @@ class SubQueryAnswered(Event):
     value: Any
     missing: dict[int, str] = {}
     seconds: float = 0.0
+    sent: tuple[Range, ...] = ()
 
 
 class SubQueryFailed(Event):
@@ -140,6 +154,7 @@ class SubQueryFailed(Event):
         error: The class name of the error.
         reason: The error's message.
         too_much: The provider refused what was in the request, so that a part of it may pass.
+        sent: What of the documents its model read, as ranges.
     """
 
     kind: Literal["sub_query_failed"] = "sub_query_failed"
@@ -147,6 +162,7 @@ class SubQueryFailed(Event):
     error: str
     reason: str
     too_much: bool = False
+    sent: tuple[Range, ...] = ()
 
 
 class Charged(Event):
@@ -188,12 +204,14 @@ class Submitted(Event):
         accepted: Whether every output fits its type.
         outputs: The typed outputs, where accepted.
         error: What does not fit, as the planner is told.
+        unread: Whether it fits and was not accepted, since too little of the text was read.
     """
 
     kind: Literal["submitted"] = "submitted"
     accepted: bool
     outputs: dict[str, Any] | None = None
     error: str = ""
+    unread: bool = False
 
 
 class Extracted(Event):
@@ -212,10 +230,29 @@ class Extracted(Event):
 
 
 class Answered(Event):
-    """The input fitted and was answered by one direct call."""
+    """The input fitted and was answered by one direct call.
+
+    Args:
+        outputs: The typed outputs.
+        printed: What of the documents the model was shown, as ranges: all of them.
+    """
 
     kind: Literal["answered"] = "answered"
     outputs: dict[str, Any]
+    printed: tuple[Range, ...] = ()
+
+
+class LookedUp(Event):
+    """The answer was found in the text, without a model.
+
+    Args:
+        outputs: The typed outputs.
+        found: Where each of them stands, by output field.
+    """
+
+    kind: Literal["looked_up"] = "looked_up"
+    outputs: dict[str, Any]
+    found: dict[str, Citation]
 
 
 class RunEnded(Event):

@@ -34,6 +34,7 @@ from rlm_dspy.interpreters import (
     made_by,
 )
 from rlm_dspy.loop import OwnThread, shielded
+from rlm_dspy.placed import Origin
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +81,11 @@ class CodeSession:
         """What a foreign interpreter says of itself, for the planner."""
         said = instructions_of(self._factory)
         return said or str(getattr(self._interpreter, "execution_instructions", None) or "")
+
+    @property
+    def found(self) -> tuple[Origin, ...]:
+        """What searches of the last step found in contexts, as the interpreter says it."""
+        return getattr(self._interpreter, "found", ())
 
     async def start(self, variables: Mapping[str, Any]) -> None:
         """Makes and starts the interpreter, and hands it the variables.

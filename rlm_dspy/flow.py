@@ -19,6 +19,8 @@ from dspy.utils.exceptions import AdapterParseError
 from rlm_dspy.account import EXTRACT, Account, SubAccount
 from rlm_dspy.adapters import split_reply
 from rlm_dspy.briefing import Briefing
+from rlm_dspy.citing import UNVERIFIED, has_citations, told, verified
+from rlm_dspy.context.ledger import Ledger
 from rlm_dspy.errors import BudgetExceeded, RLMError
 from rlm_dspy.events import (
     ANSWERING,
@@ -26,21 +28,25 @@ from rlm_dspy.events import (
     Event,
     EventLog,
     Executed,
+    LookedUp,
     Planned,
     PlannedBy,
     RunEnded,
     RunStarted,
     Status,
+    Submitted,
 )
 from rlm_dspy.extracting import Extraction
-from rlm_dspy.inputs import prepared
+from rlm_dspy.inputs import prepared, texts_of
+from rlm_dspy.phase0 import looked_up
 from rlm_dspy.queries.scheduler import Scheduler
+from rlm_dspy.reading import Reading
 from rlm_dspy.rules import REPEATED
 from rlm_dspy.run import Run
 from rlm_dspy.runs.recipes import Recipe
 from rlm_dspy.spoken import say_output, say_step
 from rlm_dspy.streak import Streak
-from rlm_dspy.submission import checked
+from rlm_dspy.submission import checked, found_nothing
 from rlm_dspy.task import Task
 from rlm_dspy.transcript import Transcript
 from rlm_dspy.workbench import Workbench
@@ -72,11 +78,13 @@ class Place:
         log: Takes its events.
         account: Is charged.
         scheduler: Asks models.
+        ledger: The other run's: what models read of that one's contexts.
     """
 
     log: EventLog
     account: SubAccount
     scheduler: Scheduler
+    ledger: Ledger
 
 
 class Flow:
@@ -94,12 +102,15 @@ class Flow:
         self.log = place.log if place else EventLog(task.listeners)
         self.account = place.account if place else Account(task.budget)
         self.scheduler = place.scheduler if place else self._new_scheduler()
+        above = place.ledger if place else None
+        self.reading = Reading(task, inputs, self.log, above)
         self.transcript = Transcript()
         self.planned_by: PlannedBy = self._planner()
         self._stop = asyncio.Event()
         self._stop_reason = "interrupted"
         self._streak = Streak(task.options.max_errors)
         self._bench: Workbench | None = None
+        self._looked_up: LookedUp | None = None
         self._briefing = Briefing(task, inputs, recursive=False)
         self._extraction = Extraction(task, self.log, self.scheduler, self.transcript, self._ask)
         self._loop = asyncio.get_running_loop()
@@ -113,6 +124,8 @@ class Flow:
         Raises:
             RLMError: The machinery failed; the error carries the `run`.
         """
+        self._looked_up = await self._look_up()
+        self.planned_by = "phase0" if self._looked_up else self.planned_by
         self._note_start()
         try:
             ending = await self._bounded()
@@ -174,7 +187,17 @@ class Flow:
         except TimeoutError:
             return self._empty("seconds")
 
+    async def _look_up(self) -> LookedUp | None:
+        """The answer without a model, where it is certain: of a run that plans for itself."""
+        options = self.task.options
+        if options.phase0 == "off" or self.task.recipe is not None or self.log.run:
+            return None
+        return await asyncio.to_thread(looked_up, self.task.outer, self.inputs, options)
+
     async def _work(self) -> Ending:
+        if (found := self._looked_up) is not None:
+            event = await self.effect(lambda: _done(found))
+            return Ending(event.outputs, "completed")
         self.scheduler.require_prices(*map(self.task.lm_of, self.task.predictors))
         if self.planned_by == "direct":
             return await self._direct()
@@ -199,18 +222,21 @@ class Flow:
 
         async def answer() -> Event:
             prediction = await self._ask("direct", **inputs)
-            return Answered(outputs=self._typed(dict(prediction.items())))
+            outputs, _ = await self._cited(self._typed(dict(prediction.items())))
+            return Answered(outputs=outputs, printed=self.reading.ledger.whole())
 
         try:
             event = await self.effect(answer)
         except AdapterParseError as error:
             return self._empty(f"the answer does not fit the signature: {error.message}")
-        return Ending(event.outputs, "completed")
+        return self._completed(event.outputs)
 
     async def _open(self) -> Workbench:
         nests = self.account.depth + 1 < self.task.budget.depth
         sub_run = self._sub_run if nests else None
-        self._bench = Workbench(self.task, self.scheduler, self.log, self.effect, sub_run)
+        self._bench = Workbench(
+            self.task, self.scheduler, self.log, self.effect, sub_run, self.reading.ledger
+        )
         await self._bench.open(self.inputs)
         runtime = self._bench.instructions
         self._briefing = Briefing(self.task, self.inputs, recursive=nests, runtime=runtime)
@@ -220,7 +246,7 @@ class Flow:
         self, outer: type[dspy.Signature], inputs: dict[str, Any]
     ) -> dspy.Prediction:
         log, account = self.log.child(), self.account.child()
-        place = Place(log, account, self.scheduler.child(account, log))
+        place = Place(log, account, self.scheduler.child(account, log), self.reading.ledger)
         task = self.task.inner(outer)
         given = prepared(outer, inputs, task.options, ours=task.ours, searched=False)
         return await Flow(task, given, place).run()
@@ -262,7 +288,7 @@ class Flow:
             event = await self.effect(lambda: self._submit(executed.submitted or {}))
             if event.accepted:
                 self._note_step(planned, f"FINAL: {event.outputs}")
-                return Ending(event.outputs, "completed", reasoning=planned.reasoning), ""
+                return self._completed(event.outputs, planned.reasoning), ""
             output = event.error
         self._note_step(planned, output)
         repeats = self.transcript.repeats()
@@ -282,11 +308,44 @@ class Flow:
         return Planned(reasoning=reasoning, code=code, seconds=round(time.monotonic() - started, 6))
 
     async def _submit(self, given: dict[str, Any]) -> Event:
-        return checked(self.task.outer, given, self.task.options)
+        event = checked(self.task.outer, given, self.task.options)
+        if not event.accepted:
+            return event
+        outputs, wrong = await self._cited(event.outputs or {})
+        if wrong and self._may_correct():
+            return Submitted(accepted=False, error=told(wrong))
+        return self.reading.judged(event.model_copy(update={"outputs": outputs}))
+
+    def _completed(self, outputs: dict[str, Any], reasoning: str = "") -> Ending:
+        """The ending of an accepted answer."""
+        if not self.reading.is_enough:
+            return Ending(outputs, "partial", "coverage", reasoning)
+        reason = "not_found" if found_nothing(self.task.outer, outputs) else ""
+        return Ending(outputs, "completed", reason, reasoning)
+
+    async def _cited(self, outputs: dict[str, Any]) -> tuple[dict[str, Any], list[str]]:
+        """Outputs with their citations verified, and what is wrong with those not found."""
+        if not has_citations(outputs):
+            return outputs, []
+        return await asyncio.to_thread(verified, outputs, texts_of(self.inputs))
+
+    def _may_correct(self) -> bool:
+        """Whether the planner may mend its quotes: once in a run, while it has a step left."""
+        told_before = any(event.error.startswith(UNVERIFIED) for event in self.log.of(Submitted))
+        planning = self.task.recipe is None and self.log.step < self.task.steps
+        return planning and not told_before
 
     async def _extract(self, reason: str) -> Ending:
+        if (held := self.reading.refused()) is not None:
+            return Ending(held, "partial", reason)
         logger.info("RLM ends early (%s): extracting the answer from what was found", reason)
-        event = await self.effect(lambda: self._extraction.event(reason, self._briefing))
+
+        async def extract() -> Event:
+            event = await self._extraction.event(reason, self._briefing)
+            outputs, _ = await self._cited(event.outputs)
+            return event.model_copy(update={"outputs": outputs})
+
+        event = await self.effect(extract)
         return Ending(event.outputs, "partial", reason, EXTRACTED)
 
     async def _ask(self, role: str, **inputs: Any) -> Any:
@@ -319,6 +378,7 @@ class Flow:
                 planned_by=self.planned_by,
                 limits={} if nested else self.task.budget.limits,
                 query=ANSWERING.get() if nested else 0,
+                **self.reading.at_first(self.planned_by),
             )
         )
 
@@ -342,6 +402,10 @@ class Flow:
             models=self.task.models,
             isolation=self._bench.isolation if self._bench else {},
         )
+
+
+async def _done(event: Event) -> Event:
+    return event
 
 
 async def _written(code: str) -> Event:

@@ -10,6 +10,7 @@ from rlm_dspy.context import Context
 from rlm_dspy.errors import ConfigurationError, ContextError
 from rlm_dspy.interpreters import as_json
 from rlm_dspy.options import RLMOptions
+from rlm_dspy.rules import SHORT_CHARS
 
 
 def prepared(
@@ -51,6 +52,34 @@ def prepared(
         longest = max(texts, key=lambda name: len(str(values[name])))
         values[longest] = Context.coerce(values[longest])
     return values
+
+
+def question_in(inputs: Mapping[str, Any]) -> str | None:
+    """The name of the input that asks: the last short text, where another input is there to read.
+
+    Args:
+        inputs: The inputs, as `prepared` gives them.
+    """
+    short = [n for n, v in inputs.items() if isinstance(v, str) and len(v) <= SHORT_CHARS]
+    return short[-1] if short and len(inputs) > 1 else None
+
+
+def texts_of(inputs: Mapping[str, Any]) -> dict[str, Context]:
+    """The inputs that can be read and quoted, by name: the texts and lists of texts.
+
+    The question is none of them.
+
+    Args:
+        inputs: The inputs, as `prepared` gives them.
+    """
+    texts = {name: value for name, value in inputs.items() if name != question_in(inputs)}
+    return {name: Context.coerce(value) for name, value in texts.items() if _is_text(value)}
+
+
+def _is_text(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return bool(value) and all(map(_is_text, value))
+    return isinstance(value, Context) or (isinstance(value, str) and bool(value.strip()))
 
 
 def _value(name: str, value: Any, above: int) -> Any:

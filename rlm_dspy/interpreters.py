@@ -19,6 +19,7 @@ from dspy.primitives.code_interpreter import (
 from dspy.primitives.sandbox_serializable import SandboxSerializable
 from pydantic_core import PydanticSerializationError, to_jsonable_python
 
+from rlm_dspy.citations import holds_citations
 from rlm_dspy.coercion import type_name
 from rlm_dspy.context.view import View
 from rlm_dspy.errors import ConfigurationError
@@ -130,7 +131,7 @@ def equip(
     interpreter.tools.update(tools)
     if hasattr(interpreter, "output_fields"):
         ours = isinstance(interpreter, RestrictedInterpreter)
-        interpreter.output_fields = output_fields(outer, files=ours)
+        interpreter.output_fields = output_fields(outer, ours=ours)
     if hasattr(interpreter, "_tools_registered"):  # dspy's: register the fresh tools
         interpreter._tools_registered = False
 
@@ -171,19 +172,21 @@ def as_json(value: Any) -> Any:
         return value
 
 
-def output_fields(outer: type[dspy.Signature], *, files: bool = False) -> list[dict[str, str]]:
+def output_fields(outer: type[dspy.Signature], *, ours: bool = False) -> list[dict[str, str]]:
     """The outputs as dspy's interpreters take them: simple types are named, others left out.
 
     Args:
         outer: The user's signature.
-        files: Whether outputs that are files are named too, as our REPL takes them.
+        ours: Whether files and citations are named too, as our REPL takes them.
     """
     fields = []
     for name, field in outer.output_fields.items():
         kind: Any = field.annotation
         named = {"type": kind.__name__} if kind in SIMPLE_TYPES else {}
-        if files and holds_files(kind):
+        if ours and holds_files(kind):
             named = {"type": "File"}
+        elif ours and holds_citations(kind):
+            named = {"type": "Citation"}
         fields.append({"name": name, **named})
     return fields
 

@@ -9,6 +9,7 @@ from html import escape
 from typing import Any
 
 LONGEST = 4_000  # of a text, in characters
+_ANSWERS = ("submitted", "extracted", "answered", "looked_up")
 _PRE = '<pre style="margin:4px 0 8px 16px;white-space:pre-wrap">'
 
 
@@ -17,7 +18,7 @@ def outputs_of(events: Iterable[Any]) -> dict[str, Any]:
     answers = [
         event.outputs
         for event in events
-        if event.kind in ("submitted", "extracted", "answered") and not event.run and event.outputs
+        if event.kind in _ANSWERS and not event.run and event.outputs
     ]
     return dict(answers[-1]) if answers else {}
 

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from rlm_dspy.files import KINDS
+from rlm_dspy.lookups import Lookup
 
 # A low estimate for English and for code: an input that is taken to fit does fit.
 CHARS_PER_TOKEN = 3
@@ -106,9 +107,22 @@ class RLMOptions(BaseModel):
     file_mb: int = Field(
         default=16, ge=0, le=20, description="The most MiB of all files of an answer together."
     )
+    min_coverage: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="What part of the text models must have read before an answer is accepted, "
+        "while steps are left to read it; an answer that is submitted with less is partial.",
+    )
     inherit_tools: bool | tuple[str, ...] = Field(
         default=True,
         description="Which of the tools a sub-run has too: all, none, or those named.",
+    )
+
+    phase0: Literal["off", "auto"] | tuple[Lookup, ...] = Field(
+        default="off",
+        description="Looks the answer up in the text before any model is asked: the `Lookup`s "
+        "given, or with 'auto' by rules that take a few forms of question.",
     )
 
     def fits_directly(self, characters: int) -> bool:

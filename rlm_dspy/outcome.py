@@ -44,6 +44,7 @@ class Outcome:
         characters: Length of the context.
         skipped: Files that were left out of it, as (path, reason).
         failure: What ended the run, where the machinery failed.
+        cited: The outputs that are citations and nothing else.
     """
 
     run: "Run | None"
@@ -52,11 +53,16 @@ class Outcome:
     characters: int = 0
     skipped: tuple[tuple[str, str], ...] = ()
     failure: RLMError | None = None
+    cited: tuple[str, ...] = ()
+
+    @property
+    def _answers(self) -> dict[str, Any]:
+        return {name: value for name, value in self.outputs.items() if name not in self.cited}
 
     @property
     def empty(self) -> bool:
         """Whether there is no answer."""
-        return all(value in (None, "") for value in self.outputs.values())
+        return all(value in (None, "") for value in self._answers.values())
 
     @property
     def error(self) -> str:
@@ -80,10 +86,17 @@ class Outcome:
         return ExitCode.COMPLETED if run.status == "completed" else ExitCode.PARTIAL
 
     def as_text(self) -> str:
-        """The outputs as `rlm ask` prints them: one alone, several as `name: value` lines."""
-        if len(self.outputs) == 1:
-            return _as_line(next(iter(self.outputs.values())))
-        return "\n".join(f"{name}: {_as_line(value)}" for name, value in self.outputs.items())
+        """The outputs as `rlm ask` prints them: one alone, several as `name: value` lines.
+
+        The run's citations follow, as `[1] notes.md:12 "the quote"`.
+        """
+        answers = self._answers
+        lines = [f"{name}: {_as_line(value)}" for name, value in answers.items()]
+        if len(answers) == 1:
+            lines = [_as_line(next(iter(answers.values())))]
+        cited = self.run.citations if self.run is not None else ()
+        lines += [f"[{number}] {citation}" for number, citation in enumerate(cited, 1)]
+        return "\n".join(lines)
 
     def as_json(self) -> str:
         """The run as one JSON object on one line."""
@@ -96,10 +109,18 @@ class Outcome:
             "reason": self.run.reason,
             "planned_by": self.run.planned_by,
             "spend": self.run.spend.as_dict(),
+            "citations": self.run.citations,
             "context_chars": self.characters,
             "models": self.run.models,
+            "coverage": self.run.coverage.as_dict(),
         }
         return json.dumps(_plain(found), ensure_ascii=False)
+
+    def coverage_line(self) -> str:
+        """One line: how much of the context was read; empty where nothing is known of it."""
+        assert self.run is not None
+        coverage = self.run.coverage
+        return coverage.line() if coverage.characters else ""
 
     def cost_line(self) -> str:
         """One line: what answered, how, what it cost, and why it is not complete."""
@@ -110,6 +131,8 @@ class Outcome:
             parts[0] += f" with {run.models['sub']}"
         if run.planned_by == "direct":
             parts.append("answered directly")
+        elif run.planned_by == "phase0":
+            parts.append("looked up")
         elif self.recipe is not None:
             parts.append(f"recipe {self.recipe.name}")
         parts += spent(run)

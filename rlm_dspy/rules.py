@@ -11,7 +11,9 @@ from typing import Any
 import dspy
 from dspy.adapters.utils import serialize_for_json
 
+from rlm_dspy.citations import holds_citations
 from rlm_dspy.coercion import type_name
+from rlm_dspy.coverage import Coverage
 from rlm_dspy.files import holds_files
 
 _CONTEXT = """\
@@ -25,6 +27,7 @@ llm_query(prompt), llm_query_batched(prompts): ask a model; str, list of str"""
 _SHOW_VARS = "show_vars(): what is defined"
 _RECURSION = "rlm_query('question', text, returns={kind}): another planner works on a long text"
 _FILES = "open('name.csv', 'w'): a file in memory; SUBMIT its name where a File is wanted"
+_CITATIONS = "Citation(hit, or 'exact words', 'title'): quotes a document; each quote is looked up"
 _END = """\
 SUBMIT({submit}): the final answer. Types: {types}
 Reply with one short ```python block. Its output and the value of its last line come back to you. \
@@ -43,6 +46,8 @@ NO_CODE = "[Error] Your reply held no Python code. Reply with one ```python bloc
 REPEATED = "(the same code, the same output: do something else, or submit what was found)"
 # An input up to this length is said again at each step, characters.
 SHORT_CHARS = 200
+# How many unread parts of the text are named when an answer comes too soon.
+GAPS_SHOWN = 5
 
 
 def rules(
@@ -84,6 +89,8 @@ def rules(
         lines.append(_RECURSION.format(kind="str" if ours else "'str'"))
     if ours and any(holds_files(field.annotation) for field in outputs.values()):
         lines.append(_FILES)
+    if ours and any(holds_citations(field.annotation) for field in outputs.values()):
+        lines.append(_CITATIONS)
     if ours:
         lines.append(_SHOW_VARS)
     lines += [f"{_call(tool)}: {tool.desc or 'no description'}" for tool in tools.values()]
@@ -119,6 +126,32 @@ def variables(
     return "\n".join(
         _variable(name, value, outer.input_fields.get(name), preview, whole)
         for name, value in inputs.items()
+    )
+
+
+def unread(coverage: Coverage, wanted: float, inputs: Mapping[str, Any]) -> str:
+    """Why an answer is not accepted yet: what nobody has read, as slices of the inputs.
+
+    Args:
+        coverage: What was read.
+        wanted: What part of the text must be.
+        inputs: The run's inputs.
+    """
+    gaps: list[tuple[int, str]] = []
+    documents = iter(coverage.documents)
+    contexts = {id(value): name for name, value in inputs.items() if hasattr(value, "describe")}
+    known = {id(value): value for value in inputs.values()}
+    for key, name in contexts.items():
+        for document in known[key].documents:
+            for low, high in next(documents).unread:
+                start, end = document.start + low, document.start + high
+                gaps.append((high - low, f"{name}[{start}:{end}] ({document.title})"))
+    longest = sorted(gaps, key=lambda gap: -gap[0])[:GAPS_SHOWN]
+    more = f" and {len(gaps) - len(longest):,} shorter ones" if len(gaps) > len(longest) else ""
+    return (
+        f"[Not yet] Only {coverage.share:.0%} of the text was read and {wanted:.0%} must be before "
+        f"SUBMIT. Unread: {', '.join(named for _, named in longest)}{more}. Read them, as by "
+        "ask_each('question', thatslice.chunks(4000)), then SUBMIT again."
     )
 
 

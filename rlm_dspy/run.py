@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rlm_dspy.budget import Spend
+from rlm_dspy.citations import Citation, citations_in
+from rlm_dspy.coverage import Coverage
 from rlm_dspy.events import Event, PlannedBy, Status
 from rlm_dspy.notebook import as_html, outputs_of
 
@@ -34,6 +36,16 @@ class Run:
     trajectory: tuple[dict[str, Any], ...] = field(repr=False)
     models: dict[str, str] = field(default_factory=dict)
     isolation: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """The citations of its outputs, in order."""
+        return tuple(citations_in(outputs_of(self.events)))
+
+    @property
+    def coverage(self) -> Coverage:
+        """What of its documents was read."""
+        return Coverage.of(self.events)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Run":
         return self

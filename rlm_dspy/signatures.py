@@ -10,7 +10,9 @@ from typing import Any
 import dspy
 from dspy.signatures.signature import ensure_signature, make_signature
 
+from rlm_dspy.citations import Citation
 from rlm_dspy.errors import ConfigurationError
+from rlm_dspy.files import File
 
 # Names that the REPL owns; an input or a tool of that name would shadow them.
 RESERVED_NAMES = frozenset(
@@ -38,6 +40,9 @@ RESERVED_INPUTS = frozenset({"interpreter_factory"})
 
 _SHADOW_INPUT = "Input fields conflict with built-in sandbox functions"
 _SHADOW_OUTPUT = "Output fields conflict with RLM result metadata"
+
+# Types that a signature written as a string may name.
+OWN_TYPES: dict[str, type] = {"Citation": Citation, "File": File}
 
 # A demo field longer than this is a whole context that an optimizer copied: a 640,989-character
 # prompt for a 5-character context was seen.
@@ -81,7 +86,7 @@ def outer_signature(signature: str | type[dspy.Signature]) -> type[dspy.Signatur
         ConfigurationError: It has no outputs, or a field's name is taken.
     """
     try:
-        outer: Any = ensure_signature(signature)
+        outer: Any = _parsed(signature)
     except (ValueError, SyntaxError, TypeError) as error:
         raise ConfigurationError(
             f"{signature!r} is not a signature: {error}. "
@@ -98,6 +103,15 @@ def outer_signature(signature: str | type[dspy.Signature]) -> type[dspy.Signatur
         if clash:
             raise ConfigurationError(f"{use}: {clash}. Rename them in the signature.", names=clash)
     return outer
+
+
+def _parsed(signature: str | type[dspy.Signature]) -> Any:
+    try:
+        return ensure_signature(signature)
+    except (ValueError, SyntaxError, TypeError):
+        if not isinstance(signature, str):
+            raise
+        return make_signature(signature, custom_types=OWN_TYPES)
 
 
 def task_instructions(outer: type[dspy.Signature]) -> str:

@@ -4,11 +4,27 @@ from collections.abc import Mapping
 from typing import Any
 
 import dspy
+from dspy.adapters.utils import annotation_allows_none
 
 from rlm_dspy import files
+from rlm_dspy.citations import only_citations
 from rlm_dspy.coercion import submitted, type_name
 from rlm_dspy.events import Submitted
 from rlm_dspy.options import RLMOptions
+
+
+def found_nothing(outer: type[dspy.Signature], outputs: Mapping[str, Any]) -> bool:
+    """Whether an answer says that there is none: every output but citations is None, and may be.
+
+    Args:
+        outer: The user's signature.
+        outputs: The outputs by name.
+    """
+    kinds = {name: info.annotation for name, info in outer.output_fields.items()}
+    answers = [name for name, kind in kinds.items() if not only_citations(kind)]
+    return bool(answers) and all(
+        outputs.get(name) is None and annotation_allows_none(kinds[name]) for name in answers
+    )
 
 
 def checked(

@@ -97,6 +97,7 @@ class Task:
             outer=outer,
             recipe=None,
             verbose=False,
+            options=self.options.model_copy(update={"min_coverage": 0.0}),
             tools={name: self.tools[name] for name in names},
             calls={name: self.calls[name] for name in names},
             signatures=signatures,

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rlm_dspy.context.ledger import Ledger
 from rlm_dspy.events import EventLog, Executed
 from rlm_dspy.execution import CodeSession
 from rlm_dspy.queries.operators import Operators
@@ -21,6 +22,7 @@ class Workbench:
         log: The run's events.
         effect: The flow's seam.
         sub_run: Runs a sub-run to its end; None where runs may not nest any deeper.
+        ledger: Notes what models read.
     """
 
     def __init__(
@@ -30,11 +32,12 @@ class Workbench:
         log: EventLog,
         effect: Effect,
         sub_run: SubRun | None,
+        ledger: Ledger,
     ):
         self._task = task
-        operators = Operators(
-            scheduler, log, effect, task.predictors["sub_query"], task.sub_lm, task.max_llm_calls
-        )
+        self._ledger = ledger
+        sub_query, calls = task.predictors["sub_query"], task.max_llm_calls
+        operators = Operators(scheduler, log, effect, sub_query, task.sub_lm, calls, ledger)
         self._recursion = Recursion(operators, sub_run)
         tools = {
             **operators.functions(plain=not task.ours),
@@ -80,7 +83,11 @@ class Workbench:
         event = await self._session.execute(code)
         notes = self._recursion.take_notes()
         output = "\n".join([event.output.rstrip("\n"), *notes]) if notes else event.output
-        return event.model_copy(update={"output": output})
+        matched = self._ledger.matched(self._session.found if self._task.ours else ())
+        # Nobody reads what a recipe prints.
+        shown = event.outcome != "submit" and self._task.recipe is None
+        printed = self._ledger.printed(output) if shown else ()
+        return event.model_copy(update={"output": output, "printed": printed, "matched": matched})
 
     async def close(self) -> None:
         """Ends the interpreter; never raises."""

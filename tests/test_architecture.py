@@ -24,6 +24,9 @@ GROUND = {
         "wire",
         "shared",
         "files",
+        "citations",
+        "lookups",
+        "measures",
         "returns",
         "settings",
         "options",
@@ -32,15 +35,26 @@ GROUND = {
         "events",
     ),
     *("signatures", "adapters", "coercion", "loop", "run", "rules", "tools"),
-    *("submission", "transcript", "spoken", "notebook", "streak"),
+    *("submission", "transcript", "spoken", "notebook", "streak", "coverage", "placed"),
 }
 ROOMS = {"context", "repl", "models", "runs"}
 MIDDLE = {
-    *("inputs", "interpreters", "execution", "task", "briefing", "workbench", "flow"),
-    *("extracting", "resubmission", "starting"),
+    *("inputs", "interpreters", "execution", "task", "briefing", "workbench", "flow", "reading"),
+    *("extracting", "resubmission", "starting", "citing", "phase0"),
 }
 TOP = {
-    *("cli", "__main__", "asking", "caching", "choosing", "demo", "doctor", "given", "outcome"),
+    *(
+        "cli",
+        "__main__",
+        "grepping",
+        "asking",
+        "caching",
+        "choosing",
+        "demo",
+        "doctor",
+        "given",
+        "outcome",
+    ),
     "showing",
     *("serve", "view", "session", "batch", "distributed"),
 }
@@ -49,6 +63,7 @@ FLOORS = [GROUND, ROOMS, {"queries"}, MIDDLE, {"rlm"}, TOP, {"testing"}]
 PUBLIC = [
     "Budget",
     "BudgetExceeded",
+    "Citation",
     "CodeFailed",
     "ConfigurationError",
     "Context",
@@ -57,6 +72,7 @@ PUBLIC = [
     "File",
     "ImageReader",
     "InterpreterError",
+    "Lookup",
     "PolicyViolation",
     "ProviderError",
     "RLM",

@@ -23,6 +23,7 @@ TEXT = "The grass grows. " * 200 + "The vault of Ostmore opens with tulip. " + "
 QUESTION = "What opens the vault of Ostmore?"
 SPEND = {"calls", "planner_tokens", "sub_tokens", "dollars", "seconds"}
 KEYS = {"run", "answer", "outputs", "status", "reason", "planned_by", "spend", "context_chars"}
+KEYS |= {"citations"}
 SUBMIT = "```python\nSUBMIT(answer='tulip')\n```"
 
 
@@ -207,9 +208,11 @@ def test_the_answer_is_all_of_stdout(served, file, capsys):
     assert run(["ask", QUESTION, file]) == 0
     out, err = capsys.readouterr()
     assert out == "tulip\n"
-    assert len(err.splitlines()) == 1
+    read, cost = err.splitlines()
+    assert read.startswith("read ")
+    assert " printed; " in read
     for part in (server.requests[0]["model"], "2 steps", "2 calls", "200 tokens", "price unknown"):
-        assert part in err
+        assert part in cost
     assert "vault of Ostmore opens" not in json.dumps(server.requests[0])
     assert "vault of Ostmore opens" in json.dumps(server.requests[1])
 
@@ -240,6 +243,18 @@ def test_several_outputs_are_lines(served, file, capsys):
     signature = "context, query -> answer: str, n: int, all: list[str]"
     assert run(["ask", QUESTION, file, "-q", "--signature", signature]) == 0
     assert capsys.readouterr().out == 'answer: tulip\nn: 2\nall: ["a", "b"]\n'
+
+
+def test_citations_follow_the_answer(served, file, capsys):
+    served("```python\nSUBMIT(answer='tulip', citations=['opens with tulip', 'Zwiebel'])\n```")
+    arguments = ["--signature", "context, query -> answer: str, citations: list[Citation]"]
+    assert run(["ask", QUESTION, file, "-q", *arguments]) == 0
+    out = capsys.readouterr().out
+    assert out == f'tulip\n[1] {file}:1 "opens with tulip"\n[2] "Zwiebel" (unverified)\n'
+    assert run(["ask", QUESTION, file, "--json", *arguments]) == 0
+    found = json.loads(capsys.readouterr().out)["citations"]
+    assert [citation["how"] for citation in found] == ["exact", "unverified"]
+    assert found[0]["start"] == TEXT.index("opens with tulip")
 
 
 @pytest.mark.parametrize("paths", [[], ["-"]])

@@ -1,43 +1,70 @@
 """Cutting a piece of a context into chunks that together cover every character of it.
 
 Chunks are contiguous (or overlap by what is asked), in order, none larger than asked. `size` and
-`overlap` count in the unit `by` names: characters, lines or paragraphs. A chunk by characters ends
-behind a newline, else behind a space, where one lies in its last fifth; a cut never falls within a
-character, and between a letter and its combining marks only where there is no room for both.
+`overlap` count what `by` names: characters, tokens, lines, sentences, paragraphs or records; by
+"headings", "code" and "content" they count characters. A cut never falls within what a reader sees
+as one character, but where there is no room for it.
 
-By "content", sizes count in characters as well, but chunks end behind lines that what stands around
-them makes ends: a change moves the ends near it and no other, so that what was asked about all
-other chunks is still in the cache. They are about two thirds as long, and so half as many again.
+By "headings" and "code" a chunk has as many whole sections or definitions of one document as fit,
+and those that are too long are opened. By "content", chunks end behind lines that what stands
+around them makes ends: a change moves the ends near it and no other, so that what was asked about
+all other chunks is still in the cache. They are about two thirds as long, and so half as many
+again.
 """
 
 import re
-import unicodedata
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
 
 from rlm_dspy import cuts
-from rlm_dspy.context.lines import line_blocks
+from rlm_dspy.context.lines import line_blocks, line_ranges
+from rlm_dspy.context.offsets import TextBuffer
+from rlm_dspy.context.reaching import reach_of_tokens, reaching, reaching_back
+from rlm_dspy.context.records import Ends, line_ends, paragraph_ends, record_ends
+from rlm_dspy.context.sentences import sentence_ends
+from rlm_dspy.context.structures import Part, definitions, packed, sections
 from rlm_dspy.errors import ContextError
-
-# A chunk gives up at most this part of its size to end at a better place.
-_SEARCHED_TAIL = 0.2
-# Room for a letter with its marks, and for a line end of two characters, in any chunk.
-_LEAST_TAIL = 4
-_LINE_END = re.compile(r"\n")
-# A paragraph ends behind its blank lines, which belong to it.
-_PARAGRAPH_END = re.compile(r"\n(?:[ \t\r\f\v]*\n)+")
 
 Range = tuple[int, int]
 
+_LINE_END = re.compile(r"\n")
+# A sentence, paragraph or record that is longer is cut behind a line; in characters.
+_LONGEST_UNIT = 8 << 20
+# How much of a document tells what its records are; in characters.
+_SAMPLE_CHARS = 1 << 16
 
-def chunk_ranges(source: Any, size: int, overlap: int, by: str) -> list[Range]:
+
+class Asked(NamedTuple):
+    """How a text is to be cut.
+
+    Attributes:
+        size: The most that a chunk holds, at least 1.
+        overlap: What a chunk repeats of the one before, less than `size`.
+        count: Counts the tokens of a text; None: estimated.
+    """
+
+    size: int
+    overlap: int
+    count: Callable[[str], int] | None
+
+    @property
+    def room(self) -> int:
+        """What a chunk holds of its own."""
+        return self.size - self.overlap
+
+
+def chunk_ranges(
+    source: Any, size: int, overlap: int, by: str, count: Callable[[str], int] | None = None
+) -> Iterator[Range]:
     """The ranges of the chunks of a located piece, as offsets in the whole context.
 
     Args:
         source: A located piece.
-        size: The most that a chunk holds, at least 1, in the unit.
-        overlap: What a chunk repeats of the one before, less than `size`, in the unit.
-        by: "chars", "lines", "paragraphs" or "content".
+        size: The most that a chunk holds, at least 1.
+        overlap: What a chunk repeats of the one before, less than `size`.
+        by: What `size` and `overlap` count, and where chunks end.
+        count: Counts the tokens of a text; None: estimated at three bytes each.
 
     Raises:
         ContextError: An argument breaks these rules.
@@ -52,44 +79,156 @@ def chunk_ranges(source: Any, size: int, overlap: int, by: str) -> list[Range]:
         raise ContextError(
             f"chunks: overlap={overlap} must be smaller than size={size}.", overlap=overlap
         )
-    return make(source, size, overlap)
+    return make(source, Asked(size, overlap, count))
 
 
-def _by_characters(source: Any, size: int, overlap: int) -> list[Range]:
-    return _of_characters(source._context._buffer, source.start, source.end, size, overlap)
+def _by_characters(source: Any, asked: Asked) -> Iterator[Range]:
+    return reaching(
+        source._context._buffer,
+        source.start,
+        source.end,
+        lambda at: at + asked.size,
+        lambda length: asked.overlap,
+    )
 
 
-def _of_characters(buffer: Any, start: int, end: int, size: int, overlap: int = 0) -> list[Range]:
-    ranges: list[Range] = []
-    at = start
-    while at < end:
-        stop = min(at + size, end)
-        if stop < end:
-            room = max(int(size * _SEARCHED_TAIL), _LEAST_TAIL)
-            room = max(1, min(room, size - overlap - 1))
-            low = max(stop - room, at + 1)
-            stop = low + _best_cut(buffer.text(low, stop), buffer.text(stop, stop + 1))
-        ranges.append((at, stop))
-        if stop == end:
-            break
-        at = max(stop - overlap, at + 1)
-    return ranges
+def _by_tokens(source: Any, asked: Asked) -> Iterator[Range]:
+    buffer = source._context._buffer
+    return reaching(
+        buffer,
+        source.start,
+        source.end,
+        reach_of_tokens(buffer, source.end, asked.size, asked.count),
+        lambda length: length * asked.overlap // asked.size,
+    )
 
 
-def _best_cut(tail: str, following: str) -> int:
-    """How much of the last part of a chunk to keep; `following` is the character behind it."""
-    for mark in ("\n", " "):
-        if (cut := tail.rfind(mark) + 1) > 0:
-            return cut
-    cut = len(tail)
-    text = tail + following
-    while cut > 0 and (unicodedata.combining(text[cut]) or text[cut - 1 : cut + 1] == "\r\n"):
-        cut -= 1
-    return cut or len(tail)
+# By units.
 
 
-def _by_content(source: Any, size: int, overlap: int) -> list[Range]:
-    buffer, room = source._context._buffer, size - overlap
+def _by_units(ends: Ends) -> Callable[[Any, Asked], Iterator[Range]]:
+    def make(source: Any, asked: Asked) -> Iterator[Range]:
+        bounds = _bounds(source._context._buffer, source.start, source.end, ends)
+        return _grouped(bounds, source.start, asked)
+
+    return make
+
+
+def _by_records(source: Any, asked: Asked) -> Iterator[Range]:
+    return _grouped(_record_bounds(source), source.start, asked)
+
+
+def _record_bounds(source: Any) -> Iterator[int]:
+    buffer = source._context._buffer
+    for part in _documents(source):
+        sample = buffer.text(part.start, min(part.start + _SAMPLE_CHARS, part.stop))
+        bounds = _bounds(buffer, part.start, part.stop, record_ends(part.name, sample))
+        yield from (bound for bound in bounds if bound < part.stop)
+        yield part.end
+
+
+def _bounds(buffer: TextBuffer, start: int, end: int, ends: Ends) -> Iterator[int]:
+    """Where each unit of a range ends; the last one wherever the range does.
+
+    A unit at the end of what is looked at may go on behind it: it is looked at again with that.
+    """
+    held = ""
+    for _, block in line_blocks(buffer, start, end):
+        text = held + block
+        found = [at for at in ends(text) if at < len(text)]
+        if not found and len(text) > _LONGEST_UNIT:
+            found = [len(text)]
+        yield from (start + at for at in found)
+        done = found[-1] if found else 0
+        held = text[done:]
+        start += done
+    if held:
+        yield end
+
+
+def _grouped(bounds: Iterable[int], start: int, asked: Asked) -> Iterator[Range]:
+    """Runs of as many units as were asked for, given where each one ends."""
+    held = deque([start])  # where the units of the run that is being filled begin
+    overlap = 0  # how many of them were in the run before
+    for bound in bounds:
+        held.append(bound)
+        if len(held) > asked.size:
+            yield held[0], held[-1]
+            overlap = asked.overlap
+            for _ in range(asked.room):
+                held.popleft()
+    if len(held) - 1 > overlap:
+        yield held[0], held[-1]
+
+
+# By structure.
+
+
+def _by_headings(source: Any, asked: Asked) -> Iterator[Range]:
+    buffer = source._context._buffer
+    for text in _documents(source):
+        lines = (
+            (low, line)
+            for at, block in line_blocks(buffer, text.start, text.stop)
+            for low, _, line in line_ranges(block, at)
+        )
+        parts = [part for part in sections(lines) if part.start > text.start]
+        yield from _of_parts(buffer, parts, (text.opens, text.end), asked)
+
+
+def _by_code(source: Any, asked: Asked) -> Iterator[Range]:
+    buffer = source._context._buffer
+    for text in _documents(source):
+        found = definitions(buffer.text(text.start, text.stop), text.name, asked.room)
+        parts = [Part(text.start + part.start, part.level) for part in found if part.start]
+        yield from _of_parts(buffer, parts, (text.opens, text.end), asked)
+
+
+def _of_parts(
+    buffer: TextBuffer, parts: list[Part], within: Range, asked: Asked
+) -> Iterator[Range]:
+    def cut(low: int, high: int) -> Iterator[Range]:
+        return reaching(buffer, low, high, lambda at: at + asked.room)
+
+    for low, high in packed(parts, *within, asked.room, cut):
+        yield reaching_back(buffer, low, asked.overlap, within[0]), high
+
+
+class _Text(NamedTuple):
+    """A document, as far as it is in a piece.
+
+    Attributes:
+        name: Its file, else its title.
+        opens: Where its part of the piece begins, its title line included.
+        start: Where its text begins there.
+        stop: Where its text ends.
+        end: Where the next one begins.
+    """
+
+    name: str
+    opens: int
+    start: int
+    stop: int
+    end: int
+
+
+def _documents(source: Any) -> Iterator[_Text]:
+    documents = source._context.documents
+    number, start = source.document._number, source.start
+    while start < source.end:
+        document = documents[number]
+        number += 1
+        end = documents[number]._entry.opens if number < len(documents) else source.end
+        end = min(end, source.end)
+        if start < end:
+            text = min(max(document.start, start), end)
+            stop = min(max(document.end, text), end)
+            yield _Text(document.path or document.title, start, text, stop, end)
+            start = end
+
+
+def _by_content(source: Any, asked: Asked) -> Iterator[Range]:
+    buffer = source._context._buffer
     bounds = [source.start]
     lines: list[str] = []
     for at, block in line_blocks(buffer, source.start, source.end):
@@ -101,48 +240,21 @@ def _by_content(source: Any, size: int, overlap: int) -> list[Range]:
         if begin < len(block):
             lines.append(block[begin:])
             bounds.append(at + len(block))
-    ranges: list[Range] = []
-    for group in cuts.groups(lines, [len(line) / room for line in lines]):
+    for group in cuts.groups(lines, [len(line) / asked.room for line in lines]):
         start, end = bounds[group.start], bounds[group.stop]
         # A line that is too long by itself is cut where it has room for it.
-        ranges += (
-            [(start, end)] if end - start <= room else _of_characters(buffer, start, end, room)
-        )
-    return [(max(start - overlap, source.start), end) for start, end in ranges]
+        for low, high in reaching(buffer, start, end, lambda at: at + asked.room):
+            yield reaching_back(buffer, low, asked.overlap, source.start), high
 
 
-def _by_lines(source: Any, size: int, overlap: int) -> list[Range]:
-    blocks = line_blocks(source._context._buffer, source.start, source.end)
-    return _grouped(_bounds(source, _LINE_END, blocks), size, overlap)
-
-
-def _by_paragraphs(source: Any, size: int, overlap: int) -> list[Range]:
-    blocks = [(source.start, source._whole())]
-    return _grouped(_bounds(source, _PARAGRAPH_END, blocks), size, overlap)
-
-
-def _bounds(source: Any, ending: "re.Pattern[str]", blocks: Iterable[tuple[int, str]]) -> list[int]:
-    """Where each unit begins and the last one ends, line ends included, so that all is covered."""
-    bounds = [source.start]
-    for at, block in blocks:
-        bounds.extend(at + found.end() for found in ending.finditer(block))
-    if bounds[-1] != source.end:
-        bounds.append(source.end)
-    return bounds
-
-
-def _grouped(bounds: list[int], size: int, overlap: int) -> list[Range]:
-    """Runs of `size` units, given where each unit begins and the last one ends."""
-    units = len(bounds) - 1
-    return [
-        (bounds[first], bounds[min(first + size, units)])
-        for first in range(0, max(units - overlap, min(units, 1)), size - overlap)
-    ]
-
-
-_UNITS: dict[str, Callable[[Any, int, int], list[Range]]] = {
+_UNITS: dict[str, Callable[[Any, Asked], Iterator[Range]]] = {
     "chars": _by_characters,
-    "lines": _by_lines,
-    "paragraphs": _by_paragraphs,
+    "tokens": _by_tokens,
+    "lines": _by_units(line_ends),
+    "sentences": _by_units(sentence_ends),
+    "paragraphs": _by_units(paragraph_ends),
+    "records": _by_records,
+    "headings": _by_headings,
+    "code": _by_code,
     "content": _by_content,
 }

@@ -6,7 +6,9 @@ without a model. The same class works on the host and, over shared memory, in th
 It promises what `str` gives for every read-only operation; it never reads a source again.
 """
 
+import itertools
 import os
+import threading
 import weakref
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +19,8 @@ from rlm_dspy.context.documents import Document, Span
 from rlm_dspy.context.hits import Hit, Passage
 from rlm_dspy.context.offsets import TextBuffer
 from rlm_dspy.context.pieces import plain
-from rlm_dspy.context.search import Found, Searcher, SearchIndex
+from rlm_dspy.context.search import Found, Searcher
+from rlm_dspy.context.searching import SHORT_BYTES, answering, searcher_of
 from rlm_dspy.context.sources import Entry, Source, assembled, source_of
 from rlm_dspy.context.view import View
 from rlm_dspy.errors import ContextError
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 _LONGEST_SPAN = 1 << 23
 _KEPT_TEXT = 1 << 20
 _TITLES_SHOWN = 5
+# Tells the contexts of this process apart.
+_numbers = itertools.count()
 
 
 class Context(View):
@@ -46,9 +51,11 @@ class Context(View):
         "__weakref__",
         "_buffer",
         "_documents",
+        "_number",
         "_opens",
         "_parcel",
         "_search",
+        "_search_lock",
         "_skipped",
         "_text",
     )
@@ -66,7 +73,9 @@ class Context(View):
         self._documents = tuple(Document(self, *numbered) for numbered in enumerate(entries))
         self._opens = [document._entry.opens for document in self._documents]
         self._skipped = tuple((str(path), str(reason)) for path, reason in skipped)
+        self._number: int | None = next(_numbers)
         self._search: Searcher | None = None
+        self._search_lock = threading.Lock()
         self._text: str | None = None
         self._parcel: weakref.ref[Parcel] | None = None
 
@@ -258,7 +267,7 @@ class Context(View):
         long = end - start > _LONGEST_SPAN
         return View(self, start, end) if long else Span(self, start, end, text)
 
-    def _hit(self, start: int, end: int, text: str, around: int) -> Hit:
+    def _hit(self, start: int, end: int, text: str | None, around: int) -> Hit:
         return Hit(self, start, end, text, around)
 
     def _passage(self, found: Found) -> Passage:
@@ -268,9 +277,13 @@ class Context(View):
         return self._documents[max(0, bisect_right(self._opens, char) - 1)]
 
     def _searcher(self) -> Searcher:
-        if self._search is None:
-            self._search = SearchIndex.of(self._buffer, self._sections())
-        return self._search
+        with self._search_lock:
+            if self._search is None:
+                self._search = self._new_searcher()
+            return self._search
+
+    def _new_searcher(self) -> Searcher:
+        return searcher_of(self._buffer, self._sections(), threads=self._cores)
 
     def _sections(self) -> list[tuple[int, int]]:
         return [(document._entry.opens, document.end) for document in self._documents]
@@ -296,10 +309,14 @@ class Context(View):
         if not parts:
             parts = [data if isinstance(data, Shared) else SealedMemory.of([data])]
         indexes = [] if index is None else [SealedMemory.of([index])]
+        functions = {}
+        if self._buffer.size > SHORT_BYTES:
+            functions[f"search {self._number}"] = answering(self._searcher, len(self))
         return Parcel(
             loader="rlm_dspy.context.worker:load",
             buffers=(*parts, *indexes),
-            meta=self._meta(layout),
+            meta={**self._meta(layout), "search": next(iter(functions), None)},
+            functions=functions,
         )
 
     def _meta(self, layout: list[list[Any]]) -> dict[str, Any]:
@@ -308,6 +325,7 @@ class Context(View):
             "skipped": [list(pair) for pair in self._skipped],
             "layout": layout,
             "ascii": self._buffer.ascii,
+            "number": self._number,
         }
 
     def __reduce__(self) -> tuple[Any, ...]:

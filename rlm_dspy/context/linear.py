@@ -49,33 +49,35 @@ class LinearPattern:
         self._matches_empty = pattern.matches_empty()
         self._ascii = self._program(pattern.written(ASCII_END))
 
-    def ranges(self, block: bytes) -> list[Range]:
+    def ranges(self, block: bytes, stop: int) -> list[Range]:
         """As `Matcher.ranges`."""
+        if b"\r" not in block:
+            return self._matching(block, stop)
+        block = block[:stop]
         if block.endswith(b"\r"):
             block += b"\n"
-        if b"\r\n" not in block:
-            return self._matching(block)
-        return _with_returns(block, self._matching(block.replace(b"\r\n", b"\n")))
+        plain = block.replace(b"\r\n", b"\n")
+        return _with_returns(block, self._matching(plain, len(plain)))
 
-    def _matching(self, block: bytes) -> list[Range]:
+    def _matching(self, block: bytes, stop: int) -> list[Range]:
         if block.isascii():
-            return list(self._lines(self._ascii, block))
-        found = self._lines(self._wide, block)
+            return list(self._lines(self._ascii, block, stop))
+        found = self._lines(self._wide, block, stop)
         if not self._pattern.has_boundaries:
             return list(found)
         return [(low, high) for low, high in found if self._holds(block[low:high])]
 
-    def _lines(self, program: Any, block: bytes) -> Iterator[Range]:
-        match, size, at = program.Match, len(block), 0
-        while at < size:
-            found = match(_UNANCHORED, block, at, size)[0][0]
+    def _lines(self, program: Any, block: bytes, stop: int) -> Iterator[Range]:
+        match, at = program.Match, 0
+        while at < stop:
+            found = match(_UNANCHORED, block, at, stop)[0][0]
             if found < 0:
                 return
             start = block.rfind(b"\n", at, found) + 1 or at
-            if start == size:  # behind the last newline is no line
+            if start == stop:  # behind the last newline is no line
                 return
-            end = block.find(b"\n", found)
-            end = size if end < 0 else end
+            end = block.find(b"\n", found, stop)
+            end = stop if end < 0 else end
             if start < end or self._matches_empty:
                 yield start, end
             at = end + 1

@@ -35,26 +35,32 @@ def line_ranges(text: str, at: int) -> list[tuple[int, int, str]]:
     return ranges
 
 
-def line_bytes(buffer: TextBuffer, start: int, end: int) -> Iterator[tuple[int, bytes]]:
-    """The bytes of [start, end) in blocks of whole lines, each with the byte where it starts."""
-    low, held = buffer.byte_of(start), []
-    for _, window in buffer.pieces(low, buffer.byte_of(end)):
-        cut = window.rfind(b"\n") + 1
-        if not cut:
-            held.append(window)
-            continue
-        block = b"".join((*held, window[:cut]))
-        yield low, block
-        low += len(block)
-        held = [window[cut:]]
-    if rest := b"".join(held):
-        yield low, rest
+def line_bytes(buffer: TextBuffer, start: int, end: int) -> Iterator[tuple[int, bytes, int]]:
+    """The bytes of [start, end) in blocks of lines.
+
+    Yields:
+        The byte where a block starts, the block, and where its last whole line ends in it: the next
+        block begins there, so that nothing is copied.
+    """
+    low, high = buffer.byte_of(start), buffer.byte_of(end)
+    size = buffer.window
+    while low < high:
+        block = buffer.read(low, min(low + size, high))
+        stop = len(block)
+        if low + stop < high:
+            stop = block.rfind(b"\n") + 1
+            if not stop:  # a line that is longer
+                size *= 2
+                continue
+        yield low, block, stop
+        low += stop
+        size = buffer.window
 
 
 def line_blocks(buffer: TextBuffer, start: int, end: int) -> Iterator[tuple[int, str]]:
     """The text of [start, end) in blocks of whole lines, each with the offset where it starts."""
-    for _, block in line_bytes(buffer, start, end):
-        text = block.decode()
+    for _, block, stop in line_bytes(buffer, start, end):
+        text = str(memoryview(block)[:stop], "utf-8")
         yield start, text
         start += len(text)
 

@@ -7,12 +7,14 @@ this freely, so nothing here opens a file or hands out a generator, a module or 
 """
 
 import re
-from collections.abc import Sequence
-from itertools import starmap
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import chain, islice, starmap
 from typing import Any, ClassVar, Literal, Protocol, overload
 
 from rlm_dspy.context.chunking import chunk_ranges
 from rlm_dspy.context.extraction import after
+from rlm_dspy.context.lazy import LazyList
 from rlm_dspy.context.lines import Lines, line_count, lines_between
 from rlm_dspy.context.matches import matcher, matching_count, matching_lines
 from rlm_dspy.context.offsets import TextBuffer
@@ -20,17 +22,27 @@ from rlm_dspy.context.pieces import Pieces, plain
 from rlm_dspy.context.search import PASSAGE_CHARS, Found, Searcher
 from rlm_dspy.errors import ContextError
 
+# The chunks of a longer text, and the hits of a more common pattern, are not all kept at once.
+_LISTED_CHARS = 16 << 20
+_LISTED_HITS = 10_000
+
 
 class Home(Protocol):
     """What a piece asks of the context that it belongs to; offsets are the context's."""
 
     _buffer: TextBuffer
+    _number: int | None  # of the context on the host; None where it has none
     _cores: ClassVar[int]  # threads that may work at once
+
+    @property
+    def documents(self) -> Sequence[Any]:
+        """The documents, in order."""
+        ...
 
     def _cut(self, start: int, end: int, text: str | None = None) -> Any:
         """The piece between two offsets."""
 
-    def _hit(self, start: int, end: int, text: str, around: int) -> Any:
+    def _hit(self, start: int, end: int, text: str | None, around: int) -> Any:
         """The line between two offsets as a `Hit`."""
 
     def _passage(self, found: Found) -> Any:
@@ -101,6 +113,11 @@ class Located(Pieces):
         newlines_before = self._context._buffer.newlines_before
         return newlines_before(char) - newlines_before(self.document.start) + 1
 
+    def __rlm_origin__(self) -> tuple[int, int, int] | None:
+        """Where the text stands in a context of the host, as (context, start, end)."""
+        number = self._context._number
+        return None if number is None else (number, self._start, self._end)
+
     def __rlm_text__(self) -> str:
         """The text as a plain `str`: what a facade or a tool is given."""
         return self._whole()
@@ -118,19 +135,32 @@ class Located(Pieces):
             last = line_count(self._context._buffer, self._start, self._end)
         return lines_between(self, 1 if first is None else first, last)
 
-    def chunks(self, size: int, overlap: int = 0, by: str = "chars") -> list[Any]:
-        """Consecutive spans that together cover the text.
+    def chunks(
+        self,
+        size: int,
+        overlap: int = 0,
+        by: str = "chars",
+        count: Callable[[str], int] | None = None,
+    ) -> Sequence[Any]:
+        """Consecutive spans that together cover the text; of a very long one cut when asked for.
 
         Args:
             size: The most that a chunk holds, in the unit `by`.
             overlap: What a chunk repeats of the one before it, in the same unit.
-            by: "chars" (ends at a newline or a space where one is near), "lines", "paragraphs" or
-                "content" (characters too, but a change of the text moves only the ends near it).
+            by: "chars" or "tokens" (end at a newline or a space where one is near), "lines",
+                "sentences", "paragraphs" or "records" (rows of a table, JSON lines, blocks of
+                lines); "headings" (of Markdown) or "code" (its definitions), whole ones of up to
+                `size` characters together; or "content" (characters too, but a change of the text
+                moves only the ends near it).
+            count: Counts the tokens of a text, for "tokens"; None: estimated at three bytes each.
 
         Raises:
             ContextError: An argument is out of range.
         """
-        return list(starmap(self._context._cut, chunk_ranges(self, size, overlap, by)))
+        ranges = chunk_ranges(self, size, overlap, by, count)
+        if len(self) > _LISTED_CHARS:
+            return LazyList(ranges, self._context._cut)
+        return list(starmap(self._context._cut, ranges))
 
     @overload
     def grep(
@@ -141,7 +171,7 @@ class Located(Pieces):
         max_hits: int | None = None,
         context_lines: int = 0,
         count: Literal[False] = False,
-    ) -> list[Any]: ...
+    ) -> Sequence[Any]: ...
     @overload
     def grep(
         self,
@@ -158,8 +188,10 @@ class Located(Pieces):
         max_hits: int | None = None,
         context_lines: int = 0,
         count: bool = False,
-    ) -> list[Any] | int:
+    ) -> Sequence[Any] | int:
         """The lines that match a regular expression, as `Hit`s in their order.
+
+        Of more than 10,000 each is looked for and read when it is asked for.
 
         With the extra `search` every pattern takes time linear in the text, and what has no linear
         time (lookaround, backreferences) is refused.
@@ -178,7 +210,11 @@ class Located(Pieces):
         if count:
             return matching_count(self, sought)
         found = matching_lines(self, sought, max_hits)
-        return [self._context._hit(*place, context_lines) for place in found]
+        hits = [self._context._hit(*place, context_lines) for place in islice(found, _LISTED_HITS)]
+        if len(hits) < _LISTED_HITS:
+            return hits
+        ranges = chain(((hit.start, hit.end) for hit in hits), (place[:2] for place in found))
+        return LazyList(ranges, partial(self._context._hit, text=None, around=context_lines))
 
     def search(self, text: str, k: int = 5, size: int = PASSAGE_CHARS) -> list[Any]:
         """The `k` passages that say most about the words of `text`, best first.

@@ -32,11 +32,12 @@ class Matcher(Protocol):
 
     concurrent: bool
 
-    def ranges(self, block: bytes) -> list[Range]:
+    def ranges(self, block: bytes, stop: int) -> list[Range]:
         """The lines of a block that match.
 
         Args:
-            block: Whole lines as UTF-8; the last one needs no newline.
+            block: Lines as UTF-8.
+            stop: Where the last of them ends, behind its newline if it has one.
 
         Returns:
             Where each begins and ends in the block, its line end left out.
@@ -57,13 +58,13 @@ class Literal:
         # A lone surrogate is in no text; its bytes are in no UTF-8.
         self._text = text.encode("utf-8", "surrogatepass")
 
-    def ranges(self, block: bytes) -> list[Range]:
+    def ranges(self, block: bytes, stop: int) -> list[Range]:
         """As `Matcher.ranges`."""
         found, sought, at = [], self._text, 0
-        while at < len(block) and (place := block.find(sought, at)) >= 0:
+        while at < stop and (place := block.find(sought, at, stop)) >= 0:
             start = block.rfind(b"\n", at, place) + 1 or at
-            end = block.find(b"\n", place)
-            end = len(block) if end < 0 else end
+            end = block.find(b"\n", place, stop)
+            end = stop if end < 0 else end
             at = end + 1
             end -= block.endswith(b"\r", start, end)
             if place + len(sought) <= end:
@@ -83,10 +84,10 @@ class Backtracking:
     def __init__(self, pattern: "re.Pattern[str]"):
         self._search = pattern.search
 
-    def ranges(self, block: bytes) -> list[Range]:
+    def ranges(self, block: bytes, stop: int) -> list[Range]:
         """As `Matcher.ranges`."""
         found, at, sought = [], 0, self._search
-        rows = block.split(b"\n")
+        rows = block[:stop].split(b"\n")
         if not rows[-1]:
             rows.pop()
         for row in rows:
@@ -127,9 +128,11 @@ def with_re2() -> Callable[["re.Pattern[str]"], Matcher] | None:
     return linear
 
 
-def matching_lines(source: Any, pattern: Matcher, limit: int | None) -> list[tuple[int, int, str]]:
+def matching_lines(
+    source: Any, pattern: Matcher, limit: int | None
+) -> Iterator[tuple[int, int, str]]:
     """Start, end and text of the first `limit` lines of a located piece that match (None: all)."""
-    return list(islice(_matching(source, pattern), limit))
+    return islice(_matching(source, pattern), limit)
 
 
 def matching_count(source: Any, pattern: Matcher) -> int:
@@ -150,13 +153,13 @@ def _searched(source: Any, pattern: Matcher) -> Iterator[tuple[int, bytes, list[
     blocks = line_bytes(source._context._buffer, source.start, source.end)
     cores = source._context._cores
     if not pattern.concurrent or cores == 1 or len(source) < _LEAST_FOR_THREADS:
-        for at, block in blocks:
-            yield at, block, pattern.ranges(block)
+        for at, block, stop in blocks:
+            yield at, block, pattern.ranges(block, stop)
         return
     with ThreadPoolExecutor(cores) as pool:
         ahead: deque[tuple[int, bytes, Future[list[Range]]]] = deque()
-        for at, block in blocks:
-            ahead.append((at, block, pool.submit(pattern.ranges, block)))
+        for at, block, stop in blocks:
+            ahead.append((at, block, pool.submit(pattern.ranges, block, stop)))
             if len(ahead) > 2 * cores:
                 yield _done(ahead)
         while ahead:

@@ -56,7 +56,7 @@ class TextBuffer:
         self._view = data.view if shared else memoryview(data).toreadonly().cast("B")
         self.size = data.size if self._view is None else len(self._view)
         self._block = block
-        self._window = max(window, 8)
+        self.window = max(window, 8)
         self._newlines: array[int] | None = None
         self.ascii = self._is_ascii(index) if ascii is None else ascii
         self._starts = self._counted(index)
@@ -75,7 +75,7 @@ class TextBuffer:
     def _count(self, measure: Any) -> "array[int]":
         """Running totals of `measure` before each block, and the grand total last."""
         totals, total, block = array("Q"), 0, self._block
-        for _, piece in self.pieces(0, step=max(1, self._window // block) * block):
+        for _, piece in self.pieces(0, step=max(1, self.window // block) * block):
             for start in range(0, len(piece), block):
                 totals.append(total)
                 total += measure(piece[start : start + block])
@@ -102,7 +102,7 @@ class TextBuffer:
         Each comes with the byte where it starts.
         """
         high = self.size if high is None else high
-        step = step or self._window
+        step = step or self.window
         for start in range(low, high, step):
             yield start, self.read(start, min(start + step, high))
 
@@ -146,7 +146,7 @@ class TextBuffer:
         """The characters from `start` up to `end`, decoded a window at a time."""
         low, high = self.byte_of(start), self.byte_of(end)
         while low < high:
-            stop = self._align(min(low + self._window, high))
+            stop = self._align(min(low + self.window, high))
             yield self._decoded(low, stop)
             low = stop
 
@@ -160,8 +160,8 @@ class TextBuffer:
         low, high = self.byte_of(start), self.byte_of(end)
         if self._whole is not None:
             return self._as_char(self._whole.find(sought, low, high))
-        for at in range(low, high, self._window):
-            stop = min(at + self._window + len(sought) - 1, high)
+        for at in range(low, high, self.window):
+            stop = min(at + self.window + len(sought) - 1, high)
             found = self.read(at, stop).find(sought)
             if found >= 0:
                 return self.char_of(at + found)
@@ -174,7 +174,7 @@ class TextBuffer:
             return end if sought is not None and start <= end else -1
         low, high = self.byte_of(start), self.byte_of(end)
         while low < high:
-            at = max(low, high - self._window - len(sought) + 1)
+            at = max(low, high - self.window - len(sought) + 1)
             found = self.read(at, high).rfind(sought)
             if found >= 0:
                 return self.char_of(at + found)
@@ -193,11 +193,11 @@ class TextBuffer:
             return self._whole.count(sought, low, high)
         total, bordered = 0, any(sought.startswith(sought[at:]) for at in range(1, len(sought)))
         while low < high:
-            piece = self.read(low, min(low + self._window + len(sought) - 1, high))
+            piece = self.read(low, min(low + self.window + len(sought) - 1, high))
             # Where matches can overlap, those counted depend on where counting starts.
             found, last = _matches(piece, sought) if bordered else (piece.count(sought), 0)
             total += found
-            low += max(self._window, last)
+            low += max(self.window, last)
         return total
 
     def _as_char(self, byte: int) -> int:

@@ -92,6 +92,7 @@ class SearchIndex:
         buffer: The text.
         sections: The units of each range that no passage leaves, in order.
         whole: What is known of the whole text; None: the sections are the whole text.
+        among: The only words that are asked for; None: any may be.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class SearchIndex:
         buffer: TextBuffer,
         sections: Iterable[Iterable[Unit]],
         whole: Statistics | None = None,
+        among: frozenset[str] | None = None,
     ):
         self._buffer = buffer
         self._units: list[tuple[int, int]] = []
@@ -109,7 +111,7 @@ class SearchIndex:
         for number, section in enumerate(sections):
             first = len(self._units)
             for low, high, text in section:
-                self._add(low, high, number, words(text))
+                self._add(low, high, number, words(text), among)
             self._section_units.append((first, len(self._units)))
         self._widths: dict[int, tuple[list[tuple[int, ...]], list[float]]] = {}
         self._whole = whole
@@ -129,9 +131,11 @@ class SearchIndex:
         index._passages(width_of(PASSAGE_CHARS))
         return index
 
-    def _add(self, start: int, end: int, section: int, found: list[str]) -> None:
+    def _add(
+        self, start: int, end: int, section: int, found: list[str], among: frozenset[str] | None
+    ) -> None:
         unit, postings = len(self._units), self._postings
-        for word in found:
+        for word in found if among is None else filter(among.__contains__, found):
             postings[word].append(unit)
         self._units.append((start, end))
         self._section.append(section)

@@ -125,7 +125,7 @@ class Items:
         return ask
 
     async def _ask_alone(self, at: int) -> None:
-        text = str(self._texts[at])
+        text = _text(self._texts[at])
         try:
             self._answers[at] = await self._questions.one(
                 self._operator, self._question, text, self._kind
@@ -135,7 +135,7 @@ class Items:
 
     async def _ask_together(self, group: list[int]) -> None:
         self._packed += len(group)
-        texts = [str(self._texts[at]) for at in group]
+        texts = [_text(self._texts[at]) for at in group]
         event = await self._questions.pack(self._operator, self._question, texts, self._kind)
         if isinstance(event, SubQueryFailed):
             if event.too_much:
@@ -155,6 +155,11 @@ class Items:
             self._exhausted = str(error)
         for at in group:
             self._answers[at] = Missing(str(error))
+
+
+def _text(text: str | Missing) -> str:
+    assert isinstance(text, str)  # who is missing is not asked
+    return text
 
 
 _NOT_ASKED = Missing("not asked")

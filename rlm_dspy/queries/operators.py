@@ -10,9 +10,11 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from rlm_dspy.coercion import coerce_text
+from rlm_dspy.context.ledger import Ledger
 from rlm_dspy.errors import SubQueryError
 from rlm_dspy.events import EventLog
 from rlm_dspy.missing import Missing
+from rlm_dspy.placed import joined, takes_origins
 from rlm_dspy.queries.items import Items, each
 from rlm_dspy.queries.questions import Effect, Questions
 from rlm_dspy.queries.reducing import reduced
@@ -30,6 +32,7 @@ class Operators:
         predictor: The `sub_query` predictor.
         lm: The sub-model; None for the predictor's own, else dspy's configured one.
         max_llm_calls: How many prompts `llm_query` and `llm_query_batched` may ask; None for any.
+        ledger: Notes what models read; None: nobody asks.
 
     Attributes:
         questions: What asks the sub-model.
@@ -43,8 +46,9 @@ class Operators:
         predictor: Any,
         lm: Any,
         max_llm_calls: int | None,
+        ledger: Ledger | None = None,
     ):
-        self.questions = Questions(scheduler, log, effect, predictor, lm)
+        self.questions = Questions(scheduler, log, effect, predictor, lm, ledger)
         self._limit = max_llm_calls
         self._asked = 0
 
@@ -63,6 +67,7 @@ class Operators:
             **({name: _plain(function) for name, function in many.items()} if plain else many),
         }
 
+    @takes_origins
     async def llm_query(self, prompt: str, model: str | None = None) -> str:
         """Asks one prompt.
 
@@ -72,8 +77,9 @@ class Operators:
         if not prompt:
             raise SubQueryError("prompt cannot be empty")
         self.take(1)
-        return await self.questions.using(model).one("llm_query", str(prompt), None, str)
+        return await self.questions.using(model).one("llm_query", _said(prompt), None, str)
 
+    @takes_origins
     async def llm_query_batched(
         self, prompts: Sequence[str], model: str | None = None
     ) -> list[str]:
@@ -93,7 +99,7 @@ class Operators:
 
         async def ask(at: int) -> None:
             try:
-                answers[at] = await asked.one("llm_query_batched", str(prompts[at]), None, str)
+                answers[at] = await asked.one("llm_query_batched", _said(prompts[at]), None, str)
             except SubQueryError as error:
                 answers[at] = f"[ERROR] {error}"
 
@@ -101,6 +107,7 @@ class Operators:
         await each(jobs, self.questions.width)
         return answers
 
+    @takes_origins
     async def ask(
         self, question: str, text: Any, returns: Any = str, model: str | None = None
     ) -> Any:
@@ -119,8 +126,9 @@ class Operators:
             SubQueryError: The model failed, or its answer does not fit the type.
         """
         asked = self.questions.using(model)
-        return await asked.one("ask", str(question), as_text(text), as_type(returns))
+        return await asked.one("ask", _said(question), as_text(text), as_type(returns))
 
+    @takes_origins
     async def ask_each(
         self,
         question: str,
@@ -149,6 +157,7 @@ class Operators:
         asked = self.questions.using(model)
         return await _each(asked, "ask_each", question, items, as_type(returns), pack)
 
+    @takes_origins
     async def keep(
         self,
         question: str,
@@ -179,6 +188,7 @@ class Operators:
             if verdict or isinstance(verdict, Missing)
         ]
 
+    @takes_origins
     async def combine(
         self,
         question: str,
@@ -248,8 +258,12 @@ def as_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, (list, tuple)):
-        return "\n".join(as_text(item) for item in value)
+        return joined("\n", [as_text(item) for item in value])
     return str(value)
+
+
+def _said(value: Any) -> str:
+    return value if isinstance(value, str) else str(value)
 
 
 def as_item(value: Any) -> str | Missing:

@@ -9,7 +9,7 @@ import copy
 import functools
 import itertools
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import dspy
@@ -17,6 +17,7 @@ from dspy.utils.exceptions import AdapterParseError, LMInvalidRequestError, LMUn
 
 from rlm_dspy.account import SUB_QUERY
 from rlm_dspy.coercion import coerce_text, limited, type_name
+from rlm_dspy.context.ledger import Ledger
 from rlm_dspy.dspy_errors import ProviderError
 from rlm_dspy.errors import BudgetExceeded, SubQueryError
 from rlm_dspy.events import (
@@ -30,6 +31,7 @@ from rlm_dspy.events import (
 from rlm_dspy.models.capabilities import known_window
 from rlm_dspy.models.several import SubModels
 from rlm_dspy.options import CHARS_PER_TOKEN
+from rlm_dspy.placed import plain
 from rlm_dspy.queries import packing
 from rlm_dspy.queries.packing import Room
 from rlm_dspy.queries.scheduler import Scheduler
@@ -50,11 +52,19 @@ class Questions:
         effect: The flow's seam: what a sub-query answers is read from the event it returns.
         predictor: The `sub_query` predictor.
         lm: The sub-model or sub-models; None for the predictor's own, else dspy's configured one.
+        ledger: Notes what models read; None: nobody asks.
     """
 
     def __init__(
-        self, scheduler: Scheduler, log: EventLog, effect: Effect, predictor: Any, lm: Any
+        self,
+        scheduler: Scheduler,
+        log: EventLog,
+        effect: Effect,
+        predictor: Any,
+        lm: Any,
+        ledger: Ledger | None = None,
     ):
+        self._ledger = ledger or Ledger()
         self._scheduler = scheduler
         self._log = log
         self._effect = effect
@@ -107,15 +117,30 @@ class Questions:
             return READ_CHARS
         return min(window // 4 * CHARS_PER_TOKEN, READ_CHARS_MOST)
 
-    async def one(self, operator: str, question: str, text: str | None, kind: Any) -> Any:
+    async def one(
+        self,
+        operator: str,
+        question: str,
+        text: str | None,
+        kind: Any,
+        parts: Sequence[str] | None = None,
+    ) -> Any:
         """Asks about one text.
+
+        Args:
+            operator: What code called.
+            question: The question.
+            text: The text; None where the question is all.
+            kind: The type of the answer.
+            parts: What the text was put together from; None: it is one piece.
 
         Raises:
             SubQueryError: The model failed, or its answer does not fit the type.
         """
         size = len(question) + len(text or "")
+        shown = [question, *([text or ""] if parts is None else parts)]
         return await self.effect(
-            operator, question, size, lambda: self._typed(question, text, kind)
+            operator, question, size, lambda: self._typed(question, text, kind, shown)
         )
 
     async def pack(
@@ -148,9 +173,7 @@ class Questions:
 
         async def answer() -> dict[str, Any]:
             try:
-                prediction = await self._scheduler.call(
-                    self._predictor, SUB_QUERY, self._lm, signature=signature, **inputs
-                )
+                prediction = await self._call(_texts(inputs), signature=signature, **plain(inputs))
             except AdapterParseError as error:
                 said = error.lm_response or ""
                 raise SubQueryError(
@@ -194,18 +217,25 @@ class Questions:
         self._log.append(started.model_copy(update={"query": number}))
         outer = ANSWERING.set(number)
         try:
-            event = await self._effect(lambda: _outcome(number, answer))
+            event = await self._effect(lambda: self._outcome(number, answer))
         finally:
             ANSWERING.reset(outer)
         assert isinstance(event, (SubQueryAnswered, SubQueryFailed))
         return event
 
-    async def _typed(self, question: str, text: str | None, kind: Any) -> Any:
+    async def _outcome(
+        self, number: int, answer: Callable[[], Awaitable[tuple[Any, dict[int, str]]]]
+    ) -> Event:
+        event = await _outcome(number, answer)
+        sent = self._ledger.sent(number)
+        return event.model_copy(update={"sent": sent}) if sent else event
+
+    async def _typed(self, question: str, text: str | None, kind: Any, shown: list[str]) -> Any:
         wanted, said = question, ""
         for _ in range(2):
             read: Callable[[Any, Any], Any] = limited  # fields have bare types: limits are left out
             try:
-                value = await self._predict(wanted, text, kind)
+                value = await self._predict(wanted, text, kind, shown)
             except AdapterParseError as error:
                 value, read = error.lm_response or "", coerce_text
             if kind is str:
@@ -227,18 +257,34 @@ class Questions:
         if self._scheduler.takes_grammar(self.lm) and (gbnf := packing.grammar(kind, count)):
             more["config"] = {"extra_body": {"grammar": gbnf}}
         try:
-            said = await self._predict(asked, text, str, **more)
+            said = await self._predict(asked, text, str, [question, *texts], **more)
         except AdapterParseError as error:
             said = error.lm_response or ""
         answers, faults = packing.read(said, kind, count)
         return [answers.get(position) for position in range(count)], faults
 
-    async def _predict(self, question: str, text: str | None, kind: Any, **more: Any) -> Any:
-        inputs: dict[str, Any] = {"question": question, "text": text, **more}
+    async def _predict(
+        self, question: str, text: str | None, kind: Any, shown: list[str], **more: Any
+    ) -> Any:
+        plain = None if text is None else str(text)
+        inputs: dict[str, Any] = {"question": str(question), "text": plain, **more}
         if kind is not str:
             inputs["signature"] = typed(self._predictor.signature, kind)
-        prediction = await self._scheduler.call(self._predictor, SUB_QUERY, self._lm, **inputs)
-        return prediction.response
+        return (await self._call(shown, **inputs)).response
+
+    async def _call(self, shown: list[str], **inputs: Any) -> Any:
+        """Asks the predictor, and notes what the model read once it has replied."""
+        try:
+            prediction = await self._scheduler.call(self._predictor, SUB_QUERY, self._lm, **inputs)
+        except AdapterParseError:
+            self._ledger.send(ANSWERING.get(), shown)
+            raise
+        self._ledger.send(ANSWERING.get(), shown)
+        return prediction
+
+
+def _texts(inputs: Mapping[str, Any]) -> list[str]:
+    return [value if isinstance(value, str) else str(value) for value in inputs.values()]
 
 
 async def _outcome(

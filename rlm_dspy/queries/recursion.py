@@ -15,6 +15,7 @@ from dspy.signatures.signature import make_signature
 from rlm_dspy.context import Context
 from rlm_dspy.dspy_errors import InterpreterError
 from rlm_dspy.errors import ConfigurationError, ContextError, SubQueryError
+from rlm_dspy.placed import plain, takes_origins
 from rlm_dspy.queries.operators import Operators, as_text
 from rlm_dspy.queries.types import as_type
 
@@ -100,6 +101,7 @@ class Recursion:
         answers = await asyncio.gather(*asked, return_exceptions=True)
         return [_value_or_error(answer) for answer in answers]
 
+    @takes_origins
     async def module(
         self, kind: str, signature: str, instructions: str | None, inputs: Mapping[str, Any]
     ) -> dict[str, Any]:
@@ -124,7 +126,7 @@ class Recursion:
                 f"given {sorted(inputs)}: see {missing}"
             )
         if kind == "RLM" and self._start is not None:
-            return await self._nested("dspy.RLM", signature, outer, dict(inputs))
+            return await self._nested("dspy.RLM", signature, outer, plain(dict(inputs)))
         if kind == "RLM":
             self._note("dspy.RLM", "one call of a model")
         if kind == "ChainOfThought":

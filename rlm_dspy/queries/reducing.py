@@ -39,13 +39,13 @@ async def reduced(questions: Questions, question: str, texts: Sequence[str], kin
         answers: list[str] = [""] * len(groups)
 
         async def ask(at: int, group: list[str], asked: str = asked) -> None:
-            said = await questions.one("combine", asked, _listed(group), str)
+            said = await questions.one("combine", asked, _listed(group), str, group)
             answers[at] = said[: readable // 2]  # noqa: B023 - each level waits for its jobs
 
         jobs = [lambda at=at, g=group: ask(at, g) for at, group in enumerate(groups)]
         await each(jobs, questions.width)
         pieces, asked = answers, _PARTIAL.format(question=question)
-    return await questions.one("combine", asked, _listed(pieces), kind)
+    return await questions.one("combine", asked, _listed(pieces), kind, pieces)
 
 
 def _groups(pieces: list[str], room: Room) -> list[list[str]]:
@@ -65,7 +65,9 @@ def _groups(pieces: list[str], room: Room) -> list[list[str]]:
 
 
 def _cut(text: str, most: int) -> list[str]:
-    return [text[at : at + most] for at in range(0, max(len(text), 1), most)]
+    if len(text) <= most:
+        return [text]
+    return [text[at : at + most] for at in range(0, len(text), most)]
 
 
 def _listed(texts: Sequence[str]) -> str:

@@ -4,14 +4,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from rlm_dspy.dspy_errors import InterpreterError, PolicyViolation
+from rlm_dspy.placed import Origin
 from rlm_dspy.repl.isolation import Report
 from rlm_dspy.repl.protocol import ProtocolError, leaves_copy
+from rlm_dspy.wire import MOST_FOUND
 
 KINDS = ("ok", "submit", "error", "policy", "syntax")
 _MAX_MESSAGE = 20_000
 _MAX_NAME = 200
 # How much longer than the cut an output may be: the note that says what was cut.
 _NOTE = 400
+_MAX_OFFSET = 1 << 62
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,7 @@ class Answer:
     message: str
     line: int | None
     full: bool
+    found: tuple[Origin, ...] = ()
 
     @property
     def leaves_copy(self) -> bool:
@@ -101,7 +105,22 @@ def read_answer(message: dict[str, Any], max_output_chars: int) -> Answer:
         message=_text(message, "message", _MAX_MESSAGE),
         line=line,
         full=message.get("full") is True,
+        found=_found(message.get("found")),
     )
+
+
+def _found(ranges: Any) -> tuple[Origin, ...]:
+    if ranges is None:
+        return ()
+    if type(ranges) is not list or len(ranges) > MOST_FOUND:
+        raise ProtocolError("'found' is no list of ranges")
+    for each in ranges:
+        if type(each) is not tuple or list(map(type, each)) != [int, int, int]:
+            raise ProtocolError("'found' holds what is no range")
+        context, start, end = each
+        if context < 0 or not 0 <= start <= end < _MAX_OFFSET:
+            raise ProtocolError("'found' holds a range that is none")
+    return tuple(Origin(*each) for each in ranges)
 
 
 def read_partial(message: dict[str, Any], max_output_chars: int) -> str:

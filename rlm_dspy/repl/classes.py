@@ -89,7 +89,9 @@ def stand_in(cls: type) -> type:
         return found
     if issubclass(cls, type):
         return GuardedType
-    if rules.is_ours(cls):
+    if rules.is_user_class(cls) or cls in rules.OPEN_CLASSES:
+        return cls
+    if rules.is_ours(cls) or not rules.is_open(cls):
         found = _STAND_INS[cls] = shown(cls)
         return found
     return cls
@@ -122,7 +124,7 @@ def _subclassable(base: Any) -> bool:
     if (
         isinstance(base, (_Kind, _TypeOfTypes))
         or issubclass(base, type)
-        or base in (*rules.OPAQUE, *rules.PROXIES)
+        or base in (*rules.OPAQUE, *rules.PROXIES, *rules.SEALED)
     ):
         return False
     if base.__module__.startswith(("rlm_dspy.", "asyncio", "_asyncio", "typing")):

@@ -36,7 +36,10 @@ def _update_wrapper(wrapper: Any, wrapped: Any, *unused: Any, **also: Any) -> An
     if unused or also:
         raise PolicyError("update_wrapper and wraps copy the usual attributes only")
     _owned(wrapper, "wraps")
-    for name in ("__module__", "__name__", "__qualname__", "__doc__"):
+    about = ["__name__", "__qualname__", "__doc__"]
+    if not isinstance(wrapper, type):  # the library looks modules up by what a class says
+        about.append("__module__")
+    for name in about:
         value = getattr(wrapped, name, None)
         if type(value) is str:
             setattr(wrapper, name, value)

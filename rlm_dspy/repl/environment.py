@@ -11,7 +11,13 @@ from typing import Any
 
 from rlm_dspy.missing import Missing
 from rlm_dspy.repl import annotations, classes, guards, names, output, patterns, rules, specials
-from rlm_dspy.repl.names import PolicyError, exact
+from rlm_dspy.repl.names import (
+    PolicyError,
+    RefusedAttribute,
+    RefusedFile,
+    RefusedImport,
+    exact,
+)
 
 # Each is plain data, a container, or a function of its arguments alone. `object`, `super` and the
 # rest of the classes are the real ones: what must not be reached through them is refused by name.
@@ -21,8 +27,8 @@ _PLAIN = """
     list map max memoryview min next object oct ord pow property range repr reversed round set slice
     sorted staticmethod str sum super tuple zip Ellipsis NotImplemented
 """
+_NO_FILES = "`open` is not available: there are no files; the input is already in the variables"
 _ABSENT = {
-    "open": "`open` is not available: there are no files; the input is already in the variables",
     "eval": "`eval` is not available: write the expression, or use ast.literal_eval / json.loads",
     "exec": "`exec` is not available: write the code itself",
     "compile": "`compile` is not available: write the code itself (patterns: re.compile)",
@@ -33,11 +39,11 @@ _ABSENT = {
 _MISSING = object()
 
 
-def absent(message: str, name: str) -> Callable[..., Any]:
+def absent(message: str, name: str, error: type[PolicyError] = PolicyError) -> Callable[..., Any]:
     """A function that only says what to do instead."""
 
     def refuse(*args: Any, **kwargs: Any) -> Any:
-        raise PolicyError(message)
+        raise error(message)
 
     refuse.__name__ = refuse.__qualname__ = name
     return refuse
@@ -112,7 +118,8 @@ def base_builtins() -> dict[str, Any]:
     table |= {name: absent(message, name) for name, message in _ABSENT.items()}
     guarded = {
         "getattr": getattr_, "hasattr": hasattr_, "setattr": setattr_, "delattr": delattr_,
-        "type": classes.GuardedType, "exit": leave, "quit": leave,
+        "open": absent(_NO_FILES, "open", RefusedFile), "type": classes.GuardedType,
+        "exit": leave, "quit": leave,
         "true": True, "false": False, "null": None, "Missing": Missing, "__name__": "__main__",
         "__debug__": True, "__build_class__": classes.build_class,
     }  # fmt: skip
@@ -132,3 +139,4 @@ for _function in (getattr_, hasattr_, setattr_, delattr_, print_):
     _function.__name__ = _function.__qualname__ = _function.__name__.rstrip("_")
 rules.WRITABLE_TYPES[BaseException] = None
 rules.OPEN_INSTANCES.add(output.Stream)
+rules.OPEN_INSTANCES |= {PolicyError, RefusedAttribute, RefusedFile, RefusedImport}

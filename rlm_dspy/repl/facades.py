@@ -14,7 +14,6 @@ import bisect
 import calendar
 import cmath
 import codecs
-import copy
 import datetime
 import decimal
 import difflib
@@ -29,6 +28,7 @@ import html.parser
 import itertools
 import math
 import numbers
+import queue
 import random
 import secrets
 import shlex
@@ -46,13 +46,15 @@ import zlib
 from typing import Any
 
 from rlm_dspy.repl import classes, output, rules
+from rlm_dspy.repl.copying import COPY_FACADES
 from rlm_dspy.repl.crafted import CRAFTED_FACADES
 from rlm_dspy.repl.formatting import Formatter
 from rlm_dspy.repl.loops import ASYNC_FACADES
 from rlm_dspy.repl.makers import CLASS_FACADES
 from rlm_dspy.repl.modules import Facade, exported, facade, import_from, listed
-from rlm_dspy.repl.names import RefusedImport
+from rlm_dspy.repl.names import RefusedImport, exact
 from rlm_dspy.repl.reports import REPORT_FACADES
+from rlm_dspy.repl.streams import STREAM_FACADES
 from rlm_dspy.repl.texts import TEXT_FACADES, as_text
 
 
@@ -98,17 +100,18 @@ def _written_in_c() -> dict[str, Facade]:
 
 
 def _of_listed_names() -> dict[str, Facade]:
-    every = (random, statistics, textwrap, fractions, heapq, copy, difflib, datetime, numbers)
+    every = (random, statistics, textwrap, fractions, heapq, difflib, datetime, numbers)
     every += (struct, secrets, fnmatch, graphlib)
     found = {real.__name__: facade(real.__name__, **exported(real)) for real in every}
     return found | {
+        "queue": facade("queue", **exported(queue)),
         "bisect": facade("bisect", **listed(bisect, _BISECT)),
         "base64": facade("base64", **exported(base64, "encode decode")),
         "hashlib": _hashlib(),
         "hmac": facade("hmac", **listed(hmac, "new digest compare_digest")),
         "calendar": facade("calendar", **listed(calendar, _CALENDAR)),
         "uuid": facade("uuid", **listed(uuid, _UUID)),
-        "shlex": facade("shlex", **listed(shlex, "split quote join")),
+        "shlex": facade("shlex", **listed(shlex, "quote join"), split=_split),
         "string": facade("string", **exported(string, "Formatter"), Formatter=Formatter),
         "tomllib": facade("tomllib", loads=_toml, TOMLDecodeError=tomllib.TOMLDecodeError),
         "sys": facade("sys", **listed(sys, _SYS), stdout=output.STDOUT, stderr=output.STDOUT),
@@ -126,6 +129,11 @@ def _toml(text: Any, **options: Any) -> dict[str, Any]:
     return tomllib.loads(as_text(text), **options)
 
 
+def _split(s: Any, comments: bool = False, posix: bool = True) -> list[str]:
+    """`shlex.split`, which without a text would read from the terminal."""
+    return shlex.split(exact(as_text(s)), comments, posix)
+
+
 def _nested() -> dict[str, Facade]:
     parser = facade("html.parser", HTMLParser=html.parser.HTMLParser)
     parse = facade("urllib.parse", **exported(urllib.parse))
@@ -141,9 +149,11 @@ def _nested() -> dict[str, Facade]:
 FACADES: dict[str, Facade] = {
     **TEXT_FACADES,
     **CRAFTED_FACADES,
+    **COPY_FACADES,
     **CLASS_FACADES,
     **ASYNC_FACADES,
     **REPORT_FACADES,
+    **STREAM_FACADES,
     **_written_in_c(),
     **_of_listed_names(),
     **_nested(),
@@ -167,7 +177,7 @@ _HINTS = (
         _FILES,
     )
     | dict.fromkeys(["requests", "urllib.request", "http", "openpyxl", "fileinput"], _FILES)
-    | dict.fromkeys(["threading", "concurrent", "multiprocessing", "queue", "_thread"], _THREADS)
+    | dict.fromkeys(["threading", "concurrent", "multiprocessing", "_thread"], _THREADS)
     | dict.fromkeys(["numpy", "pandas", "scipy"], "use statistics, math, csv and collections")
 )
 
@@ -228,6 +238,8 @@ rules.OPEN_INSTANCES.update(map(type, (sys.version_info, sys.float_info, sys.int
 rules.WRITABLE_TYPES[decimal.Context] = None
 rules.WRITABLE_TYPES[textwrap.TextWrapper] = None
 rules.DENIED[calendar.TextCalendar] = frozenset({"prweek", "prmonth", "pryear"})
+# Locks and conditions, which nobody else would ever release.
+rules.DENIED[queue.Queue] = frozenset({"mutex", "not_empty", "not_full", "all_tasks_done"})
 # Containers that every instance shares.
 rules.DENIED[textwrap.TextWrapper] = frozenset({"unicode_whitespace_trans"})
 rules.DENIED[calendar.HTMLCalendar] = frozenset({"cssclasses", "cssclasses_weekday_head"})

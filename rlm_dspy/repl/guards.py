@@ -22,9 +22,9 @@ def read(obj: Any, name: str) -> Any:
     rule = rules.RULES.get(kind)
     if rule is None:
         rule = rules.rule_made(kind)
-    if name in rule:
-        return _read_class(obj, name) if issubclass(kind, type) else _denied(obj, name)
-    return getattr(obj, name)
+    if rule is rules.ALL and issubclass(kind, type):
+        return _read_class(obj, name)
+    return _denied(obj, name) if name in rule else getattr(obj, name)
 
 
 def _denied(obj: Any, name: str) -> Any:
@@ -43,6 +43,8 @@ def _denied(obj: Any, name: str) -> Any:
 
 def _read_class(cls: type, name: str) -> Any:
     """Reads a public attribute of a class."""
+    if cls in rules.FREE_READ and cls in rules.USER_CLASSES and name != "mro":
+        return methods.from_class(cls, name, getattr(cls, name))  # nothing is refused on it
     # `register` of a shared abstract class would change it for everyone.
     shared = not rules.is_user_class(cls) and (
         rules.is_ours(cls) or not rules.is_open(cls) or name == "register"
@@ -152,6 +154,20 @@ def _enum_map(obj: Any, name: str) -> Any:
     raise rules.refused(obj, name)
 
 
+def _wrapped(obj: Any) -> Any:
+    # What a function of the library wraps takes any object for its own (see `methods`).
+    behind = obj.__func__ if type(obj) is types.MethodType else obj
+    if type(behind) is types.FunctionType and not rules.is_user_function(behind):
+        raise rules.refused(obj, "__wrapped__")
+    return obj.__wrapped__
+
+
+def _slots(obj: Any) -> Any:
+    if rules.is_user_class(obj if isinstance(obj, type) else type(obj)):
+        return obj.__slots__
+    raise rules.refused(obj, "__slots__")
+
+
 def _members(obj: Any) -> Any:
     if isinstance(obj, type) and rules.is_user_class(obj):
         return obj.__members__
@@ -214,7 +230,16 @@ def _writable_name(obj: Any, name: str, is_class: bool) -> bool:
     return name not in rules.hidden_names(obj if is_class else type(obj))
 
 
+# No attribute of their instances can be set by anyone: Python's own error says so.
+_FIXED = frozenset(
+    {bool, bytes, complex, dict, float, frozenset, int, list, range, set, str, tuple}
+    | {types.NoneType}
+)
+
+
 def _settable(kind: type, name: str) -> bool:
+    if kind in _FIXED:
+        return True
     for base in kind.__mro__:
         if base in rules.WRITABLE_TYPES:
             allowed = rules.WRITABLE_TYPES[base]
@@ -241,6 +266,8 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "__init__": _initialiser,
     "__init_subclass__": _subclass_hook,
     "__members__": _members,
+    "__slots__": _slots,
+    "__wrapped__": _wrapped,
     "__setattr__": _attribute_method("__setattr__", write),
     "__delattr__": _attribute_method("__delattr__", write),
 } | {name: _named(name) for name in ("__name__", "__doc__")}

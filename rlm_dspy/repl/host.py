@@ -190,7 +190,7 @@ class Session:
         copy = worker.freeze(of_step=True) if self._keeps_copies else None
         answer = None
         try:
-            answer = self._conversation.answer(worker, tools)
+            answer = self._conversation.answer(worker, {**self._given.functions, **tools})
         except (InterpreterError, PolicyViolation):  # refused before it was begun
             self._given.take_back(name for name in variables if name not in known)
             raise

@@ -17,6 +17,7 @@ from pydantic_core import to_jsonable_python
 
 from rlm_dspy.dspy_errors import CodeFailed, InterpreterError, PolicyViolation
 from rlm_dspy.errors import ConfigurationError
+from rlm_dspy.placed import Origin, plain
 from rlm_dspy.repl import sandbox_facade
 from rlm_dspy.repl.answers import Answer
 from rlm_dspy.repl.calls import settled
@@ -62,6 +63,7 @@ class RestrictedInterpreter:
     Attributes:
         tools: May be changed; read at each `execute`.
         output_fields: The same.
+        found: What the last step's searches found in contexts, as the worker says it.
 
     Raises:
         ConfigurationError: An argument out of its range.
@@ -95,6 +97,7 @@ class RestrictedInterpreter:
         _check_arguments(step_seconds, memory_mb, max_output_chars, isolation)
         self.tools: dict[str, Callable[..., Any]] = dict(tools or {})
         self.output_fields = output_fields
+        self.found: tuple[Origin, ...] = ()
         self.callbacks = list(callbacks or [])
         self._handles = itertools.count(1)
         settings = Settings(
@@ -155,7 +158,9 @@ class RestrictedInterpreter:
         tools = sandbox_facade.served(tools, self._handles)
         if sandbox_facade.is_shim(code, self.tools):
             return None
+        self.found = ()
         answer = self._session.run(code, variables or {}, tools, self.output_fields)
+        self.found = answer.found
         if answer.kind == "submit":
             declared = self.output_fields is not None
             output = answer.submitted if declared else _jsonable(answer.submitted)
@@ -165,6 +170,8 @@ class RestrictedInterpreter:
         raise _error_of(answer)
 
     def _call(self, name: str, /, *args: Any, **kwargs: Any) -> Any:
+        if not getattr(self.tools.get(name), "takes_origins", False):
+            args, kwargs = plain(args), plain(kwargs)
         return self.invoke_tool(name, list(args), kwargs)
 
     @with_callbacks
@@ -197,6 +204,7 @@ class RestrictedInterpreter:
         twin = object.__new__(type(self))
         twin.tools = dict(self.tools)
         twin.output_fields = self.output_fields
+        twin.found = ()
         twin.callbacks = list(self.callbacks)
         twin._handles = itertools.count(1)
         twin._adopt(self._session.branch())
@@ -253,7 +261,9 @@ def _escaped(value: Any) -> Any:
 def _error_of(answer: Answer) -> Exception:
     if answer.kind == "syntax":
         kinds = {kind.__name__: kind for kind in (IndentationError, TabError)}
-        return kinds.get(answer.error_type, SyntaxError)(answer.message)
+        error = kinds.get(answer.error_type, SyntaxError)(answer.message)
+        vars(error)["output"] = answer.output  # as the other errors of a step have it
+        return error
     if answer.kind == "policy":
         return PolicyViolation(answer.message, output=answer.output, line=answer.line)
     return CodeFailed(

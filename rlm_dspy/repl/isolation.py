@@ -4,14 +4,17 @@ Policy decides what code may say; this decides what its process may do if the po
 layer is tried on its own; one that the platform lacks is reported by name and reason, never skipped
 silently. Order matters: what needs rights or files comes first, the filters last. The layers:
 
-    environment     no environment variables (the process is started with none) descriptors
-    nothing open but the connection and /dev/null session         a session and process group of
-    its own namespaces      no network, no shared IPC: own namespaces (user namespace where not
-    root) user            another uid where the host is root; no capabilities anywhere limits
-    memory, CPU, processes, file size, descriptors, core dumps no_new_privs    nothing it executes
-    gains rights not_dumpable    no core, no ptrace, no /proc access by the same user parent_death
-    killed when the process that started it dies landlock        no file system seccomp         no
-    system calls but those that computing needs (a filter for each kind of thread)
+    environment    no environment variables (the process is started with none)
+    descriptors    nothing open but the connection and /dev/null
+    session        a session and process group of its own
+    namespaces     no network, no shared IPC: own namespaces (user namespace where not root)
+    user           another uid where the host is root; no capabilities anywhere
+    limits         memory, CPU, processes, file size, descriptors, core dumps
+    no_new_privs   nothing it executes gains rights
+    not_dumpable   no core, no ptrace, no /proc access by the same user
+    parent_death   killed when the process that started it dies
+    landlock       no file system
+    seccomp        no system calls but those that computing needs (a filter for each kind of thread)
 
 Does not promise anything against the kernel's own bugs, side channels, or on platforms whose
 layers are reported missing. macOS has `environment`, `descriptors`, `session` and parts of
@@ -23,10 +26,8 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
-from pathlib import Path
 
-from rlm_dspy.repl import landlock, seccomp
+from rlm_dspy.repl import landlock, limits, seccomp
 
 LAYERS = (
     "environment",
@@ -42,14 +43,6 @@ LAYERS = (
     "seccomp",
 )
 
-# Address space of the model thread's stack, in bytes: C recursion (repr of nested lists, re,
-# json) needs it.
-STACK_BYTES = 16 << 20
-# Memory above the limit that the interpreter itself may need to report an error, in bytes.
-_SLACK = 16 << 20
-_OPEN_FILES = 256
-# Processes and threads of all workers of this machine together, where they have a uid of their own.
-_PROCESSES = 4096
 _NOBODY = 65534
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
@@ -59,19 +52,6 @@ _NEWUSER, _OTHERS = 0x10000000, 0x40000000 | 0x08000000 | 0x04000000 | 0x0002000
 _CAPABILITY_VERSION_3 = 0x20080522
 
 Report = dict[str, bool | str]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What a worker may use.
-
-    Args:
-        memory_mb: Private memory on top of what the bare worker has, in MiB.
-        cpu_seconds: CPU time of the whole process; a second line behind the host's step clock.
-    """
-
-    memory_mb: int = 2048
-    cpu_seconds: int = 3600
 
 
 def _libc() -> ctypes.CDLL:
@@ -110,7 +90,11 @@ def unshare() -> None:
 
 
 def lock_down(
-    connection: int, limits: Limits, layers: Collection[str] = LAYERS, *, parent: int | None = None
+    connection: int,
+    given: limits.Limits,
+    layers: Collection[str] = LAYERS,
+    *,
+    parent: int | None = None,
 ) -> Report:
     """Apply the layers to this process; its thread becomes the control thread.
 
@@ -119,7 +103,7 @@ def lock_down(
 
     Args:
         connection: The descriptor that stays open besides 0, 1 and 2.
-        limits: What the process may use.
+        given: What the process may use.
         layers: Names of the layers to apply (others are reported as switched off).
         parent: The pid whose death kills this process; None: started by a thread that may end
             earlier than its process, which the kernel would take for the parent's death.
@@ -131,7 +115,7 @@ def lock_down(
         "environment": _clear_environment,
         "descriptors": lambda: _close_descriptors(connection),
         "session": _own_session,
-        "limits": lambda: _set_limits(limits),  # before the uid: /proc/self is root's after it
+        "limits": lambda: limits.apply(given),  # before the uid: /proc/self is root's after it
         "user": _drop_rights,
         "no_new_privs": lambda: prctl(_PR_SET_NO_NEW_PRIVS, 1),
         "not_dumpable": lambda: prctl(_PR_SET_DUMPABLE, 0),
@@ -193,14 +177,9 @@ def _clear_environment() -> None:
     os.environ.clear()
     # What /proc/self/environ shows was fixed when the program was executed; clearing comes too
     # late.
-    for line in _proc("environ").split("\0"):
+    for line in limits.proc("environ").split("\0"):
         if line:
             raise OSError(errno.EPERM, "the process was started with environment variables")
-
-
-def _proc(name: str) -> str:
-    path = Path("/proc/self") / name
-    return path.read_text(errors="replace") if path.exists() else ""
 
 
 def _close_descriptors(connection: int) -> None:
@@ -224,68 +203,6 @@ def _drop_rights() -> None:
     if sys.platform.startswith("linux"):
         header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
         _check(_libc().capset(header, (ctypes.c_uint32 * 6)()), "capset")
-
-
-def _set_limits(limits: Limits) -> None:
-    import resource
-
-    _prefer_as_victim()
-    status = dict(line.split(":", 1) for line in _proc("status").splitlines() if ":" in line)
-    extra = (limits.memory_mb << 20) + STACK_BYTES + _SLACK
-    never = resource.RLIM_INFINITY
-    if "VmData" in status:
-        # Private writable memory: shared maps of contexts do not count, and the limit is final.
-        _limit(resource.RLIMIT_DATA, _kilobytes(status["VmData"]) + extra)
-        # All of the address space; the control thread raises it by the size of each shared map.
-        resource.setrlimit(resource.RLIMIT_AS, (_kilobytes(status["VmSize"]) + extra, never))
-    _limit(resource.RLIMIT_CPU, limits.cpu_seconds)
-    _limit(resource.RLIMIT_FSIZE, 0)
-    _limit(resource.RLIMIT_NOFILE, _OPEN_FILES)
-    _limit(resource.RLIMIT_CORE, 0)
-    if os.geteuid() == 0:  # it counts a user's processes, and the other uid has workers alone
-        _limit(resource.RLIMIT_NPROC, _PROCESSES)
-    allow_processes(allowed=False)
-
-
-def _kilobytes(text: str) -> int:
-    return int(text.split()[0]) << 10
-
-
-def _limit(which: int, value: int) -> None:
-    import resource
-
-    _, hard = resource.getrlimit(which)
-    value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-    resource.setrlimit(which, (value, value))
-
-
-def add_address_space(size: int) -> None:
-    """Raise the limit of the address space by so many bytes; needs the control thread's filter.
-
-    Raises:
-        OSError: The kernel refuses.
-    """
-    import resource
-
-    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
-    if soft != resource.RLIM_INFINITY:
-        resource.setrlimit(resource.RLIMIT_AS, (soft + size, hard))
-
-
-def allow_processes(*, allowed: bool) -> None:
-    """Open or close the door for new processes and threads (RLIMIT_NPROC; it does not bind
-    root).
-    """
-    import resource
-
-    _, hard = resource.getrlimit(resource.RLIMIT_NPROC)
-    resource.setrlimit(resource.RLIMIT_NPROC, (hard if allowed else 0, hard))
-
-
-def _prefer_as_victim() -> None:
-    path = Path("/proc/self/oom_score_adj")
-    if path.exists():
-        path.write_text("1000")
 
 
 def die_with(parent: int | None) -> None:

@@ -223,8 +223,13 @@ class _MadeByTyping:
 
 
 def _get_type_hints(obj: Any, *unused: Any, **also: Any) -> dict[str, Any]:
-    """The library's evaluates annotation strings; this one gives the annotations as they are."""
-    return guards.read_any(obj, "__annotations__")
+    """The library's evaluates annotation strings; this one gives them as they are."""
+    bases = reversed(obj.__mro__) if isinstance(obj, type) else [obj]
+    found: dict[str, Any] = {}
+    for base in bases:
+        if not isinstance(base, type) or rules.is_user_class(base):
+            found |= guards.read_any(base, "__annotations__")
+    return {name: types.NoneType if kind is None else kind for name, kind in found.items()}
 
 
 def _runtime_checkable(cls: Any) -> Any:

@@ -18,11 +18,11 @@ class Matching(Rewriter):
     def __init__(self, protected: frozenset[str]):
         super().__init__(protected)
         self._patterns = 0
-        self._hoisted: list[ast.stmt] = []
+        self._hoisted: dict[str, ast.stmt] = {}
 
     def visit_Match(self, node: ast.Match) -> list[ast.stmt]:
         """Puts each guarded class before the statement; it is still looked up when it is tried."""
-        outer, self._hoisted = self._hoisted, []
+        outer, self._hoisted = self._hoisted, {}
         node.subject = self.visit(node.subject)
         for case in node.cases:
             case.pattern = self.visit(case.pattern)
@@ -30,7 +30,9 @@ class Matching(Rewriter):
         for case in node.cases:
             case.guard = case.guard and self.visit(case.guard)
             case.body = self._visited(case.body)
-        return [*hoisted, node]
+        # In a class body a variable is an attribute.
+        ended = map(At(node).delete, hoisted) if self._scopes[-1] == "class" else ()
+        return [*hoisted.values(), node, *ended]
 
     def visit_MatchClass(self, node: ast.MatchClass) -> ast.AST:
         """Replaces the class by one that `patterns.ClassPattern` has checked at that moment."""
@@ -43,7 +45,7 @@ class Matching(Rewriter):
         at = At(node)
         positional, keywords = at.constant(len(node.patterns)), at.constant(tuple(node.kwd_attrs))
         guard = at.call(names.PATTERN, at.lookup(cls), positional, keywords)
-        self._hoisted.append(at.assign(name, guard))
+        self._hoisted[name] = at.assign(name, guard)
         node.cls = at.attribute(at.name(name), "cls")
         return node
 

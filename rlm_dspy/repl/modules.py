@@ -20,6 +20,12 @@ class Facade:
         message = f"module '{own['_ name']}' has no attribute '{name}' here"
         raise AttributeError(message, name=name, obj=None)
 
+    def __copy__(self) -> "Facade":
+        return self
+
+    def __deepcopy__(self, memo: object) -> "Facade":
+        return self
+
     def __dir__(self) -> list[str]:
         return sorted(name for name in self.__dict__ if name.isidentifier())
 

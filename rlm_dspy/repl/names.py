@@ -18,6 +18,10 @@ class RefusedAttribute(PolicyError, AttributeError):
     """An attribute that may not be read or set; an AttributeError, so that `hasattr` says no."""
 
 
+class RefusedFile(PolicyError, FileNotFoundError):
+    """A file that is not there for model code; `except OSError` catches it."""
+
+
 class RefusedImport(PolicyError, ModuleNotFoundError):
     """A module that is not there for model code; `except ImportError` catches it."""
 
@@ -70,7 +74,7 @@ DEFINABLE = _OPERATOR_METHODS | frozenset(
 )  # fmt: skip
 
 # Of these, what trusted code would obey wherever it leads; `specials` stands in front of them.
-CHECKED = frozenset({"__getattr__", "__new__"})
+CHECKED = frozenset({"__getattr__", "__new__", "__deepcopy__"})
 
 # What may be read from any object. None of them yields a frame, a code object, a module, a
 # namespace or a class other than the object's own; `guards` answers some of them itself.
@@ -161,6 +165,8 @@ _INSTEAD = {
     "__getattribute__": "define __getattr__",
     "__reduce__": "define __copy__ or __deepcopy__",
     "__reduce_ex__": "define __copy__ or __deepcopy__",
+    "__annotate__": "use __annotations__",
+    "__value__": "write the type itself",
     "__file__": "there are no files; the input is already in the variables",
 }
 

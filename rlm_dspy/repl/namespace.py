@@ -6,14 +6,13 @@ place after each step; the first SUBMIT of a step ends it and cannot be caught o
 promise: limits of time and memory, which the operating system keeps from outside.
 """
 
-import contextlib
 import gc
 import keyword
-import time
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rlm_dspy.repl import (
+    citing,
     environment,
     facades,
     faults,
@@ -25,27 +24,15 @@ from rlm_dspy.repl import (
     scope,
     sub_agents,
 )
+from rlm_dspy.repl.garbage import Garbage
 from rlm_dspy.repl.outcomes import StepResult, failure
 from rlm_dspy.repl.shows import shown_variables
 from rlm_dspy.repl.submission import fields_of, frozen
+from rlm_dspy.repl.tool_errors import ToolError, ToolFailed
 
-
-class ToolFailed(Exception):
-    """What `call_tool` raises when a tool failed.
-
-    Args:
-        message: The host's message.
-        error_type: The class name of the host's error.
-    """
-
-    def __init__(self, message: str, error_type: str = "RuntimeError"):
-        super().__init__(message)
-        self.message = message
-        self.error_type = error_type
-
-
-class ToolError(RuntimeError):
-    """A tool's failure, as model code sees and may catch it."""
+# How often what a step put in place of the host's variables is freed at its end: freeing it may run
+# code that does it again. What is left after that is freed when the next step begins.
+_ROUNDS = 10
 
 
 class _Submitted(SystemExit):
@@ -84,7 +71,7 @@ class Namespace:
         self._submitted: dict[str, Any] | None = None
         self._running = self._submitting = False
         self._replaced: list[Any] = []
-        self._collection = 0.0  # seconds that the last full one took
+        self._garbage = Garbage()
         self._variables: dict[str, Any] = {"__name__": "__main__", names.SANDBOX_MARK: True}
         self._builtins = self._make_builtins()
         self._variables["__builtins__"] = self._builtins
@@ -131,6 +118,8 @@ class Namespace:
         }
         if folder.TYPE in fields.values():
             self._own |= {"open": self._open, "File": folder.File}
+        if citing.TYPE in fields.values():
+            self._own |= {"Citation": citing.Citation}
         self._restore()
 
     @property
@@ -163,11 +152,16 @@ class Namespace:
         capture = output.Capture(self._max_output)
         output.begin(capture)
         filename = self._sources.add(code)
-        with self._collecting():
+        with self._garbage.of_a_step():
             result = self._execute(code, filename)
+            notes = self._restore()
+            for _ in range(_ROUNDS):
+                if self._replaced:
+                    self._replaced.clear()
+                    self._restore()
         output.begin(capture)
         result.output = capture.text()
-        result.message = "\n".join(filter(None, [output.escaped(result.message), *self._restore()]))
+        result.message = "\n".join(filter(None, [output.escaped(result.message), *notes]))
         return result
 
     def _execute(self, code: str, filename: str) -> StepResult:
@@ -183,30 +177,6 @@ class Namespace:
             result = StepResult("submit", submitted=self._submitted)
         return result
 
-    @contextlib.contextmanager
-    def _collecting(self) -> Generator[None]:
-        """Garbage collection, which runs finalizers: they are model code, and belong to a step.
-
-        A worker has it off, so that none runs while it speaks with the host or takes a snapshot;
-        what a step leaves behind is collected before the step is over, so that no later one pays.
-        """
-        if gc.isenabled():
-            yield
-            return
-        gc.enable()
-        began = time.perf_counter()
-        try:
-            yield
-            ended = time.perf_counter()
-            # All of it where that costs little beside the step, else what is new.
-            if ended - began > 10 * self._collection:
-                gc.collect()
-                self._collection = time.perf_counter() - ended
-            else:
-                gc.collect(1)
-        finally:
-            gc.disable()
-
     def _restore(self) -> list[str]:
         """Puts back what the host gave; says which variables that changes."""
         notes = []
@@ -215,7 +185,7 @@ class Namespace:
             found = self._variables.get(name)
             if found is value:
                 continue
-            # Freed at once, it could run a finalizer, which could assign to the name again.
+            # Freed here, it could run a finalizer that assigns to the name again.
             if gc.is_tracked(found):
                 self._replaced.append(found)
             self._variables[name] = value
@@ -295,6 +265,8 @@ class Namespace:
             for name, kind in fields.items():
                 if kind == folder.TYPE:
                     given[name] = self._folder.submitted(given[name])
+                elif kind == citing.TYPE:
+                    given[name] = citing.submitted(given[name])
             self._freeze(given)
             raise _Submitted
 

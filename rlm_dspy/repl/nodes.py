@@ -81,3 +81,7 @@ class At:
         """One statement, or another where the first raises an error of this class."""
         handler = ast.ExceptHandler(self.name(error), None, [otherwise], **self._place)
         return ast.Try([tried], [handler], [], [], **self._place)
+
+    def delete(self, name: str) -> ast.Delete:
+        """The end of a variable."""
+        return ast.Delete([ast.Name(name, ast.Del(), **self._place)], **self._place)

@@ -37,12 +37,17 @@ class ClassPattern:
         cls = self._lookup()
         if not isinstance(cls, type):
             return cls  # the interpreter says that it is none
+        # Looked up each time: a decorator may give a class its `__match_args__` late.
         positional = _positional(cls) if self._count else None
-        read_names = self._keywords + (positional or ())[: self._count]
-        for name in read_names:
-            if name[:1] == "_" or name in names.FRAME_NAMES or name in names.FORMATTERS:
-                raise _refused(cls, name)
-        return _watched(cls, positional, read_names) if read_names else cls
+        return _checked(cls, positional, self._keywords + (positional or ())[: self._count])
+
+
+@functools.lru_cache(maxsize=1000)
+def _checked(cls: type, positional: tuple[str, ...] | None, read_names: tuple[str, ...]) -> type:
+    for name in read_names:
+        if name[:1] == "_" or name in names.FRAME_NAMES or name in names.FORMATTERS:
+            raise _refused(cls, name)
+    return _watched(cls, positional, read_names) if read_names else cls
 
 
 def _refused(cls: type, name: str) -> RefusedAttribute:
@@ -73,16 +78,17 @@ class _Watched(type):
         if not isinstance(subject, cls.real):
             return False
         kind = type(subject)
+        if kind in rules.FREE_READ:
+            return True
         # A class gives more than its instances do (`mro`, `register`, functions that take any
-        # `self`), and `isinstance` can be made to hold for it.
+        # `self`), and `isinstance` can be made to hold for it; its rule refuses everything.
         rule = rules.rule_of(kind)
         for name in cls.names:
-            if issubclass(kind, type) or name in rule:
+            if name in rule:
                 raise _refused(cls, name)
         return True
 
 
-@functools.lru_cache(maxsize=1000)
 def _watched(cls: type, positional: tuple[str, ...] | None, read_names: tuple[str, ...]) -> type:
     bases: tuple[type, ...] = ()
     members: dict[str, Any] = {"real": cls, "names": read_names}

@@ -12,9 +12,10 @@ import datetime
 import decimal
 import enum
 import fractions
-from collections.abc import Callable, KeysView, ValuesView
+from collections.abc import Callable, KeysView, Sequence, ValuesView
 from typing import Any
 
+from rlm_dspy.placed import Origin, Placed
 from rlm_dspy.returns import is_type, schema_of
 
 _CONVERT: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
@@ -33,7 +34,22 @@ _CONVERT: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     (datetime.date | datetime.time, lambda value: value.isoformat()),
     (decimal.Decimal, float),
     (fractions.Fraction, float),
+    (Sequence, list),  # one that is read lazily, as the lines of a context
 )
+
+
+def to_placed(value: Any) -> Any:
+    """As `to_plain`, but a piece of a context of the host says where it stands there.
+
+    Args:
+        value: The value.
+
+    Raises:
+        TypeError: It cannot leave the REPL.
+    """
+    if hasattr(type(value), "__rlm_origin__") and (origin := value.__rlm_origin__()) is not None:
+        return Placed(value.__rlm_text__(), [Origin(*origin)])
+    return to_plain(value)
 
 
 def to_plain(value: Any) -> Any:

@@ -9,7 +9,9 @@ what it likes. They are cached by type.
 """
 
 import contextlib
+import dataclasses
 import functools
+import re
 import types
 from collections.abc import Callable, Collection, Generator
 from typing import Any
@@ -25,9 +27,9 @@ _OPEN_MODULES = """
     graphlib hashlib _hashlib _blake2 _md5 _sha1 _sha256 _sha512 _sha2 _sha3 hmac heapq html
     html.parser io _io itertools json json.decoder json.encoder math numbers operator _operator
     random _random re secrets statistics string struct _struct textwrap time tomllib types typing
-    unicodedata urllib.parse uuid zlib asyncio asyncio.events asyncio.exceptions asyncio.futures
-    asyncio.locks asyncio.mixins asyncio.queues asyncio.taskgroups asyncio.tasks asyncio.timeouts
-    _asyncio
+    unicodedata urllib.parse uuid queue _queue zlib asyncio asyncio.events asyncio.exceptions
+    asyncio.futures asyncio.locks asyncio.mixins asyncio.queues asyncio.taskgroups asyncio.tasks
+    asyncio.timeouts _asyncio
 """
 OPEN_MODULES = frozenset(_OPEN_MODULES.split())
 OPAQUE = frozenset(
@@ -45,7 +47,7 @@ class Everything:
         return name not in self._but
 
 
-_ALL = Everything()
+ALL = Everything()
 NONE: frozenset[str] = frozenset()
 # What a descriptor calls its functions.
 BEHIND = frozenset({"fget", "fset", "fdel", "func"})
@@ -57,7 +59,12 @@ DENIED: dict[type, frozenset[str]] = {
     types.DynamicClassAttribute: BEHIND,
     functools.cached_property: BEHIND,
     functools.partialmethod: BEHIND,
+    # Its index of groups stands for the pattern's own, which every user of the pattern shares.
+    re.Pattern: frozenset({"groupindex", "scanner"}),
 }
+# Classes of the library that trusted code obeys by their attributes, which could be set on
+# instances of a subclass: the names of fields, and the key that a cached value is kept under.
+SEALED = (dataclasses.Field, functools.cached_property, functools.partialmethod)
 # Public attributes that may be set on instances of types that are not the user's (None: any).
 WRITABLE_TYPES: dict[type, frozenset[str] | None] = {}
 # What a `__x__` of a class of ours answers to model code, whatever the interpreter gets.
@@ -72,7 +79,7 @@ USER_CLASSES: set[type] = set()
 # A `super()`, a bound method and a generic alias answer for another object: `guards` asks that one,
 # or refuses.
 PROXIES = (super, types.MethodType, types.GenericAlias)
-RULES: dict[type, Any] = {kind: _ALL for kind in (*OPAQUE, *PROXIES)}
+RULES: dict[type, Any] = {kind: ALL for kind in (*OPAQUE, *PROXIES)}
 _HIDDEN: dict[type, frozenset[str]] = {}
 # What compiled code asks before it calls a guard (see `policy`): the types any public attribute of
 # whose instances may be read; the user's classes, any public attribute of whose instances may be
@@ -145,7 +152,7 @@ def is_open(cls: type) -> bool:
 def rule_made(cls: type) -> Any:
     """The public attributes that are refused on instances of a class."""
     if issubclass(cls, type) or not (is_user_class(cls) or is_open(cls)):
-        rule: Any = _ALL
+        rule: Any = ALL
     else:
         rule = frozenset().union(*(DENIED.get(base, NONE) for base in cls.__mro__))
     RULES[cls] = rule

@@ -1,5 +1,6 @@
 """`globals()`, `locals()`, `vars()` and `dir()` of model code: views that hide the machinery."""
 
+import copy
 import sys
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
@@ -60,6 +61,12 @@ class GlobalsView(MutableMapping):
     def copy(self) -> dict[str, Any]:
         """The variables as a plain dict."""
         return dict(self)
+
+    def __copy__(self) -> dict[str, Any]:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> dict[str, Any]:
+        return copy.deepcopy(self.copy(), memo)
 
 
 def model_frame() -> Any:

@@ -38,8 +38,6 @@ def main(number: int, layers: list[str]) -> None:
         isolation.prctl(_PR_SET_CHILD_SUBREAPER, 1)
     report = {"namespaces": isolation.attempt("namespaces", isolation.unshare, layers)}
     channel = channel_of(number)
-    gc.collect()
-    gc.freeze()
     while True:
         try:
             message = channel.receive()
@@ -80,6 +78,9 @@ def prepare() -> None:
         # Each further arena would reserve 64 MiB of the address space that the limit counts.
         with contextlib.suppress(AttributeError, OSError):
             ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+    # What is imported is no garbage: collections pass it over, and forks go on sharing it.
+    gc.collect()
+    gc.freeze()
 
 
 def _preload_codecs() -> None:

@@ -6,6 +6,8 @@ there). So `__getattr__` is not asked for special names, and `__new__` returns w
 write to. Both are wrapped where the class body ends, before the class exists.
 """
 
+import datetime
+import decimal
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +17,9 @@ from rlm_dspy.repl.names import PolicyError
 # Values without attributes of their own: nothing can be written to them.
 _PLAIN = frozenset(
     {bool, bytearray, bytes, complex, dict, float, frozenset, int, list, set, str, tuple}
-) | {type(None)}
+    | {datetime.date, datetime.datetime, datetime.time, datetime.timedelta, decimal.Decimal}
+    | {type(None)}
+)
 
 
 def _checked_getattr(raw: Any) -> Callable[[Any, str], Any]:
@@ -46,7 +50,8 @@ def _checked_new(raw: Any) -> staticmethod:
     return staticmethod(__new__)
 
 
-_CHECKED: dict[str, Callable[[Any], Any]] = {
+# `copying` puts its `__deepcopy__` here.
+CHECKS: dict[str, Callable[[Any], Any]] = {
     "__getattr__": _checked_getattr,
     "__new__": _checked_new,
 }
@@ -54,4 +59,4 @@ _CHECKED: dict[str, Callable[[Any], Any]] = {
 
 def special(name: str, raw: Any) -> Any:
     """What stands in a class for a special method of `names.CHECKED` that its body defined."""
-    return _CHECKED[name](raw)
+    return CHECKS[name](raw)

@@ -1,22 +1,20 @@
-"""Facades of the modules that take text: `re`, `json`, `io`, `csv`, `ast`, and `pprint`.
+"""Facades of modules that take text: `re`, `json`, `ast`, and `pprint`; see also `streams`.
 
 Promises: wherever they take a `str`, they take an object that behaves as a text (`__rlm_text__`
 gives its `str`) as well. A host text is converted whole; work on slices where it is long.
 """
 
 import ast
-import csv
-import io
 import json
 import pprint
 import re
-from collections.abc import Callable, Iterable
-from types import GenericAlias
+from collections.abc import Callable
+from types import GenericAlias, MappingProxyType
 from typing import Any
 
 from rlm_dspy.repl import output, rules
 from rlm_dspy.repl.modules import Facade, facade, listed
-from rlm_dspy.repl.names import PolicyError, exact
+from rlm_dspy.repl.names import exact
 
 
 def is_host_text(value: object) -> bool:
@@ -67,7 +65,7 @@ class Pattern:
     pattern = property(lambda self: self._pattern.pattern)
     flags = property(lambda self: self._pattern.flags)
     groups = property(lambda self: self._pattern.groups)
-    groupindex = property(lambda self: self._pattern.groupindex)
+    groupindex = property(lambda self: MappingProxyType(dict(self._pattern.groupindex)))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Pattern) and self._pattern == other._pattern
@@ -185,70 +183,6 @@ def _json() -> Facade:
     )
 
 
-# io and csv
-
-
-class StringIO(io.StringIO):
-    """`io.StringIO`, taking a host text to start from."""
-
-    def __init__(self, initial_value: Any = "", newline: str | None = "\n"):
-        super().__init__(as_text(initial_value), newline)
-
-
-def _io() -> Facade:
-    return facade(
-        "io",
-        **listed(io, "BytesIO TextIOWrapper UnsupportedOperation SEEK_SET SEEK_CUR SEEK_END"),
-        StringIO=StringIO,
-        open=_no_files("io.open"),
-    )
-
-
-def _no_files(name: str) -> Callable[..., Any]:
-    def refuse(*args: Any, **kwargs: Any) -> Any:
-        raise PolicyError(f"`{name}` is not available: there are no files; use io.StringIO(text)")
-
-    return refuse
-
-
-def _lines(source: Any) -> Iterable[Any]:
-    if is_host_text(source):
-        return as_text(source).splitlines(keepends=True)
-    return source if isinstance(source, io.StringIO) else map(as_text, source)
-
-
-class DictReader(csv.DictReader):
-    """`csv.DictReader`, over host texts as well."""
-
-    def __init__(self, f: Any, *args: Any, **kwargs: Any):
-        super().__init__(_lines(f), *args, **kwargs)
-
-
-class Sniffer(csv.Sniffer):
-    """`csv.Sniffer`, taking host texts."""
-
-    def sniff(self, sample: Any, delimiters: str | None = None) -> Any:
-        """Guesses the dialect of a sample."""
-        return super().sniff(as_text(sample), delimiters)
-
-    def has_header(self, sample: Any) -> bool:
-        """Guesses whether the first row of a sample names the columns."""
-        return super().has_header(as_text(sample))
-
-
-def _csv() -> Facade:
-    words = "QUOTE_MINIMAL QUOTE_ALL QUOTE_NONNUMERIC QUOTE_NONE QUOTE_STRINGS QUOTE_NOTNULL Error"
-    words += " Dialect excel excel_tab unix_dialect writer DictWriter field_size_limit"
-    words += " register_dialect unregister_dialect get_dialect list_dialects"
-    return facade(
-        "csv",
-        **listed(csv, words),
-        reader=lambda source, *args, **kwargs: csv.reader(_lines(source), *args, **kwargs),
-        DictReader=DictReader,
-        Sniffer=Sniffer,
-    )
-
-
 # ast and pprint
 
 
@@ -295,12 +229,7 @@ def _pprint_module() -> Facade:
 TEXT_FACADES = {
     "re": _re(),
     "json": _json(),
-    "io": _io(),
-    "csv": _csv(),
     "ast": facade("ast", literal_eval=_literal_eval),
     "pprint": _pprint_module(),
 }
-rules.OPEN_CLASSES.update({JSONDecoder, StringIO, DictReader, Sniffer, PrettyPrinter})
-rules.WRITABLE_TYPES[csv.DictReader] = rules.WRITABLE_TYPES[csv.DictWriter] = frozenset(
-    {"fieldnames", "restkey", "restval"}
-)
+rules.OPEN_CLASSES.update({JSONDecoder, PrettyPrinter})

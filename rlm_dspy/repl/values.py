@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rlm_dspy.missing import Missing
+from rlm_dspy.placed import Origin, Placed
 
 MAX_DEPTH = 100
 MAX_ITEMS = 2_000_000
@@ -41,7 +42,8 @@ def encode(value: Any, convert: Callable[[Any], Any] = _refuse) -> bytes:
 
     Args:
         value: The value.
-        convert: Called with each value of another type; returns plain data or raises TypeError.
+        convert: Called with each value of another type; returns plain data, or a `Placed` with one
+            origin, or raises TypeError.
 
     Returns:
         UTF-8 JSON with tags for what JSON does not know.
@@ -86,7 +88,12 @@ class _Packer:
             return self._mapping(value, depth)
         if kind in (tuple, set, frozenset):
             return {_TAG: kind.__name__, "v": self._items(list(value), depth)}
-        return self.pack(self.convert(value), depth + 1)
+        return self._converted(self.convert(value), depth)
+
+    def _converted(self, value: Any, depth: int) -> Any:
+        if type(value) is Placed:
+            return {_TAG: "placed", "v": [str(value), *value.origins[0]]}
+        return self.pack(value, depth + 1)
 
     def _spend(self, count: int) -> None:
         self.left -= count
@@ -172,6 +179,8 @@ def _untag(item: dict[str, Any]) -> Any:
         return _untag_text(tag, value)
     if tag == "missing" and type(value) is str:
         return Missing(value)
+    if tag == "placed" and type(value) is list:
+        return _placed(value)
     if tag in _SEQUENCES and type(value) is list:
         if tag != "tuple":
             _check_collisions(value)
@@ -182,6 +191,14 @@ def _untag(item: dict[str, Any]) -> Any:
             _check_collisions([key for key, _ in pairs])
             return dict(pairs)
     raise ProtocolError("an unknown or malformed tag")
+
+
+def _placed(value: list[Any]) -> Placed:
+    if list(map(type, value)) == [str, int, int, int]:
+        text, context, start, end = value
+        if 0 <= context < _SMALL and 0 <= start <= end < _SMALL:
+            return Placed(text, [Origin(context, start, end)])
+    raise ProtocolError("a malformed tag")
 
 
 def _untag_text(tag: str, value: str) -> Any:

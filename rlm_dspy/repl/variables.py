@@ -112,6 +112,12 @@ class Given:
         """Their names."""
         return set(self._variables)
 
+    @property
+    def functions(self) -> dict[str, Any]:
+        """What they may call on the host, by name."""
+        parcels = [each.parcel for each in self._variables.values() if each.parcel is not None]
+        return {name: called for each in parcels for name, called in each.functions.items()}
+
     def copy(self) -> "Given":
         """The same for another session."""
         twin = Given()

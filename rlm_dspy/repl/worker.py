@@ -26,9 +26,9 @@ from collections.abc import Callable
 from typing import Any
 
 from rlm_dspy import wire
-from rlm_dspy.repl import isolation, output
+from rlm_dspy.repl import isolation, limits, output
 from rlm_dspy.repl.namespace import Namespace, StepResult, ToolFailed
-from rlm_dspy.repl.plain import to_plain
+from rlm_dspy.repl.plain import to_placed, to_plain
 from rlm_dspy.repl.protocol import FROM_WORKER, NUDGE, TO_WORKER, Channel, leaves_copy
 from rlm_dspy.repl.values import decode, encode
 from rlm_dspy.shared import Shared, received
@@ -76,6 +76,7 @@ class Worker:
         self.start = start
         self.report = report
         self.namespace = namespace(self.call_tool, max_output_chars=int(start["max_output_chars"]))
+        wire.call_host = self.call_tool
         self._spare = namespace(self.call_tool, max_output_chars=1000)
         self._given: dict[str, Any] = {}
         self._refusal: dict[str, Any] | None = None
@@ -88,11 +89,11 @@ class Worker:
         warnings.simplefilter("ignore")
         gc.disable()  # finalizers are model code: the namespace turns it on for each step
         signal.signal(NUDGE, self._say_what_was_printed)
-        limits = isolation.Limits(self.start["memory_mb"], self.start["cpu_seconds"])
+        given = limits.Limits(self.start["memory_mb"], self.start["cpu_seconds"])
         layers = self.start["layers"]
         parent = self.start["parent"]
         number = self.channel.sock.fileno()
-        self.report |= isolation.lock_down(number, limits, layers, parent=parent)
+        self.report |= isolation.lock_down(number, given, layers, parent=parent)
         hello: dict[str, Any] = {"op": "ready", "layers": self.report}
         while True:
             self._start_model_thread(hello)
@@ -105,7 +106,7 @@ class Worker:
         self._wanted, self._taken, self._sending = (threading.Lock() for _ in range(3))
         self._wanted.acquire()
         self._taken.acquire()
-        threading.stack_size(isolation.STACK_BYTES)
+        threading.stack_size(limits.STACK_BYTES)
         with self._processes():
             threading.Thread(target=self._run_model_thread, args=(hello,), daemon=True).start()
         self._taken.release()  # it runs nothing of the model's before processes are closed again
@@ -127,7 +128,7 @@ class Worker:
         """Raise the address space by a map's size: the limit means private memory."""
         if self.report.get("limits") is True:
             with contextlib.suppress(OSError, ValueError):
-                isolation.add_address_space(self._room)
+                limits.add_address_space(self._room)
 
     def _fork(self, number: int) -> bool:
         """Fork; True in the copy. A fork that fails shows to the host as the connection's end."""
@@ -158,14 +159,15 @@ class Worker:
     def _processes(self) -> Any:
         limited = "limits" in self.start["layers"]
         if limited:
-            isolation.allow_processes(allowed=True)
+            limits.allow_processes(allowed=True)
         try:
             yield
         finally:
             if limited:
-                isolation.allow_processes(allowed=False)
+                limits.allow_processes(allowed=False)
 
     def _say_what_was_printed(self, *_: object) -> None:
+        gc.disable()  # this runs in the control thread, where no finalizer of model code may
         # The model thread may be in the middle of a frame; then that frame is its last word.
         if self._sending.acquire(blocking=False):
             with contextlib.suppress(BaseException):
@@ -267,6 +269,7 @@ class Worker:
         if refusal is not None:
             self._say(encode(refusal))
             return
+        wire.found.clear()
         result = self.namespace.run(message["code"])
         full = _is_full()
         try:
@@ -279,8 +282,8 @@ class Worker:
         self._leaves_copy = leaves_copy(result.kind, result.error_type, full=full)
         self._say(body)
 
-    def _encoded(self, message: dict[str, Any]) -> bytes:
-        body = encode(message, to_plain)
+    def _encoded(self, message: dict[str, Any], convert: Callable[[Any], Any] = to_plain) -> bytes:
+        body = encode(message, convert)
         if len(body) > self.channel.limit_out:
             raise ValueError(f"{len(body):,} bytes; at most {self.channel.limit_out:,} can leave")
         return body
@@ -295,7 +298,7 @@ class Worker:
         """
         call = {"op": "call", "name": name, "args": list(args), "kwargs": dict(kwargs)}
         try:
-            body = self._encoded(call)
+            body = self._encoded(call, to_placed)
         except (TypeError, ValueError) as error:
             raise type(error)(f"{name}(): {_text_of(error)}") from None
         try:
@@ -332,6 +335,7 @@ def _answer(result: StepResult, submitted: Any, *, full: bool) -> dict[str, Any]
         "message": result.message,
         "line": result.line,
         "full": full,
+        "found": list(dict.fromkeys(wire.found)),
     }
 
 

@@ -46,13 +46,13 @@ class Covered(TypedDict):
     text: NotRequired[str]
 
 
-def render(run: Run, *, title: str = "", coverage: Iterable[Covered] = ()) -> str:
+def render(run: Run, *, title: str = "", coverage: Iterable[Covered] | None = None) -> str:
     """A run as an HTML page.
 
     Args:
         run: The run.
         title: What to call it, such as the question; empty for its signature.
-        coverage: What of each document was read.
+        coverage: What of each document was read; None: what the run's events say.
 
     Returns:
         The whole file.
@@ -61,7 +61,22 @@ def render(run: Run, *, title: str = "", coverage: Iterable[Covered] = ()) -> st
         >>> result = rlm(context=text, query="Which ship?")
         >>> Path("run.html").write_text(render(result.run, title="Which ship?"), encoding="utf-8")
     """
-    return page(run.events, title=title, coverage=coverage)
+    covered = covered_by(run) if coverage is None else coverage
+    return page(run.events, title=title, coverage=covered)
+
+
+def covered_by(run: Run) -> list[Covered]:
+    """What of each document a run has read, as `page` takes it."""
+    return [
+        Covered(
+            title=document.title,
+            characters=document.characters,
+            sent=document.sent,
+            printed=document.printed,
+            matched=document.only_matched,
+        )
+        for document in run.coverage.documents
+    ]
 
 
 def page(events: Sequence[Any], *, title: str = "", coverage: Iterable[Covered] = ()) -> str:

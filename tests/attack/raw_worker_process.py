@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 
-from rlm_dspy.repl import isolation, output, server
+from rlm_dspy.repl import isolation, limits, output, server
 from rlm_dspy.repl.namespace import StepResult
 from rlm_dspy.repl.worker import Worker, channel_of
 
@@ -25,7 +25,7 @@ class RawNamespace:
     def __init__(self, call_tool, *, max_output_chars):
         self.limit = max_output_chars
         self.names = {module.__name__: module for module in PRELOADED}
-        self.names["isolation"] = isolation
+        self.names["limits"] = limits
 
     def configure(self, tools, output_fields):
         pass

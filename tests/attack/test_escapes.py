@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from corpus import judge, load, prepared
+from corpus import judge, load, load_own, prepared
 from dspy.primitives.code_interpreter import CodeExecutionError, FinalOutput
 
 from rlm_dspy.repl import RestrictedInterpreter
@@ -27,7 +27,26 @@ FAST = {
     "e-hostile_value-17",
     "e-hostile_value-20",
     "e-hostile_value-23",
+    "own-cpu-in-a-cyclic-finalizer",
+    "own-cpu-in-an-input-replaced",
+    "own-memory-kept-over-steps",
+    "own-crash-by-chained-zips",
+    "own-crash-by-nested-parentheses",
+    "own-exits-while-submitting",
+    "own-finalizer-calls-a-tool",
 }
+# What honest code goes on to do in the same session.
+AFTER = """
+import collections, copy, csv, json, re, string, textwrap
+class Row:
+    def __init__(self, n): self.n = n
+print(json.dumps({"a": [1]}), re.sub("a", "b", "a"), list(csv.reader(["x,y"])), Row(2).n,
+      copy.deepcopy([1]), string.Template("$a").substitute(a=1), "{:>3}".format(4),
+      collections.Counter("aab")["a"], textwrap.fill("a b"), llm_query("p"), len(context))
+"""
+# These rebind names of Python itself, as code may: what comes after does not know the old ones.
+REBINDING = {"own-bind-builtins-that-guards-use", "own-step-2-guard-survives"}
+AFTERWARDS = "{\"a\": [1]} b [['x', 'y']] 2 [1] 1   4 2 a b echo:p 20\n"
 
 
 def echo(prompt):
@@ -40,8 +59,10 @@ def echo_batched(prompts):
 
 def rows():
     marked = []
-    for row in load():
-        slow = row["harm"] in HEAVY and row["id"] not in FAST
+    for row in [*load(), *load_own()]:
+        # The own rows that need no process are in the fast run of `test_escapes_policy`.
+        heavy = row["harm"] in HEAVY or row["id"].startswith("own-")
+        slow = heavy and row["id"] not in FAST
         marked.append(pytest.param(row, id=row["id"], marks=[pytest.mark.slow] if slow else []))
     return marked
 
@@ -81,6 +102,6 @@ def test_an_escape_does_no_harm(row, repl, tmp_path, monkeypatch):
         submitted += values
     harm = judge(row, outputs, submitted=submitted, canary=canary, secret_text=SECRET)
     assert not harm
-    after = repl.execute("y = [len(w) for w in 'a bb ccc'.split()]\nprint(sum(y))")
-    assert after is not None
-    assert after.splitlines()[0] == "6"
+    assert repl.execute("y = [len(w) for w in 'a bb ccc'.split()]\nprint(sum(y))") == "6\n"
+    if row["id"] not in REBINDING:
+        assert repl.execute(AFTER) == AFTERWARDS

@@ -7,7 +7,11 @@ from rlm_dspy.repl.namespace import Namespace
 from rlm_dspy.repl.plain import to_plain
 from rlm_dspy.repl.values import decode, encode
 
-ROWS = [row for row in load() if row["harm"] in VISIBLE | {"canary", "secret"}]
+SEEN_HERE = VISIBLE | {"canary", "secret"}
+ROWS = [row for row in load() if row["harm"] in SEEN_HERE]
+# This one is for the worker, which collects a step's garbage at the step's end.
+OF_A_WORKER = {"own-finalizer-calls-a-tool"}
+OWN = [row for row in load_own() if row["harm"] in SEEN_HERE and row["id"] not in OF_A_WORKER]
 # Rows that print without end need a process that can be killed.
 ENDLESS = {"e-bomb_output-02", "e-bomb_output-03"}
 # What a generator or a `__del__` of an attack raises at its end has nowhere else to go.
@@ -49,10 +53,13 @@ def test_known_escape(session, row, tmp_path):
     assert session.run("print(len(context), llm_query('p'))").output == "50 echo:p\n"
 
 
-@pytest.mark.parametrize("row", [pytest.param(r, id=r["id"]) for r in load_own()])
-def test_own_escape(session, row):
+@pytest.mark.parametrize("row", [pytest.param(r, id=r["id"]) for r in OWN])
+def test_own_escape(session, row, tmp_path):
     """Each thing that the policy allows beyond RestrictedPython, attacked."""
-    assert attempt(session, row, row["steps"]) == ""
+    canary, secret = tmp_path / "canary", tmp_path / "secret"
+    secret.write_text("S3CRET")
+    steps = prepared(row, canary=str(canary), secret=str(secret))
+    assert attempt(session, row, steps, canary=canary) == ""
     assert session.run("import json\nprint(json.dumps([1]), len(context))").output == "[1] 50\n"
 
 

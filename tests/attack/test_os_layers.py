@@ -51,7 +51,7 @@ PROBES = {
     "a = ctypes.addressof(ctypes.c_char.from_buffer(m))\n"
     "if libc.mprotect(ctypes.c_void_p(a), 4096, 7) == 0: print('HARM')",
     "new namespaces": LIBC + "if libc.unshare(0x40000000) == 0: print('HARM')",
-    "raise its limits": "isolation.allow_processes(allowed=True); "
+    "raise its limits": "limits.allow_processes(allowed=True); "
     "os.fork() or os._exit(0); print('HARM')",
     "much memory": "mmap.mmap(-1, 1 << 30); print('HARM')",
     "a passed descriptor": "print('HARM' if os.pread({passed}, 6, 0) == b'S3CRET' else '')",
@@ -174,7 +174,7 @@ def test_process_properties_are_set(layer, option, value, scene):
 MAY_FORK = ("fork", "vfork", "thread", "raise its limits", "environment")
 TAKE_CONTROL = """
 def taken(number):
-    isolation.allow_processes(allowed=True)
+    limits.allow_processes(allowed=True)
     for name, probe in probes.items():
         try:
             exec(probe, dict(globals()))

@@ -9,6 +9,7 @@ import json
 import lzma
 import mailbox
 import sqlite3
+import sys
 import tarfile
 import zipfile
 from email.message import EmailMessage
@@ -20,8 +21,12 @@ import openpyxl
 import pptx
 import pyarrow
 import pyarrow.parquet
-from backports import zstd
 from PIL import Image, ImageDraw
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 
 def pdf(path: Path, pages: list[str], **encryption: str) -> None:

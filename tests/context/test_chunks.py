@@ -12,7 +12,9 @@ from rlm_dspy.context.context import Context
 from rlm_dspy.errors import ContextError
 
 SIZES = st.integers(1, 12)
-UNITS = st.sampled_from(["chars", "lines", "paragraphs", "content"])
+STRUCTURED = ["headings", "code", "content"]
+COUNTED = ["lines", "sentences", "paragraphs", "records"]
+UNITS = st.sampled_from(["chars", "tokens", *COUNTED, *STRUCTURED])
 
 
 @given(TEXTS, SIZES, UNITS)
@@ -32,7 +34,7 @@ def test_chunks_with_overlap_cover_the_text(text, size, data, by):
         covered = chunk.end
         assert text[chunk.start : chunk.end] == chunk
     assert covered == len(text)
-    if by in ("chars", "content"):
+    if by in ("chars", *STRUCTURED):
         assert all(len(chunk) <= size for chunk in chunks)
         pairs = zip(chunks, chunks[1:], strict=False)
         assert all(one.end - two.start <= overlap for one, two in pairs)
@@ -114,3 +116,56 @@ def test_a_document_is_chunked_by_itself():
 def test_wrong_arguments_are_named(arguments, named):
     with pytest.raises(ContextError, match=named):
         Context.from_text("abc").chunks(*arguments)
+
+
+def test_tokens_are_estimated_or_counted():
+    text = "word and word " * 50 + "漢字" * 100
+    context = Context.from_text(text)
+    assert all(len(chunk.encode()) <= 60 for chunk in context.chunks(20, by="tokens"))
+    words = context.chunks(20, 5, by="tokens", count=lambda piece: len(piece.split()))
+    assert all(len(chunk.split()) <= 20 for chunk in words)
+    assert words[1].start < words[0].end
+
+
+@given(TEXTS, st.integers(1, 9), st.integers(1, 5))
+def test_no_chunk_has_more_tokens_than_asked(text, size, letters):
+    def count(piece: str) -> int:
+        return -(-len(piece) // letters)
+
+    chunks = tiny(text).chunks(size, by="tokens", count=count)
+    assert "".join(chunks) == text
+    assert all(count(chunk) <= size for chunk in chunks)
+
+
+@pytest.mark.parametrize("by", ["chars", "headings", "content", "tokens"])
+def test_no_chunk_begins_within_a_character(by):
+    text = "e\u0301\u0308👨\u200d👩\u200d👧🇩🇪🇫🇷\r\n" * 30
+    for size, overlap in ((12, 0), (15, 6), (15, 9), (40, 13)):
+        chunks = Context.from_text(text).chunks(size, overlap, by)
+        assert not any(chunk[0] in "\u0301\u0308\u200d\n" for chunk in chunks)
+        flags = [chunk for chunk in chunks if chunk[0] == "🇪" or chunk[0] == "🇷"]
+        assert flags == []
+
+
+def test_the_chunks_of_a_long_text_are_cut_when_asked_for():
+    line = "a line of the text that goes on\n"
+    context = Context.from_text(line * 600_000)
+    shown = repr(context.chunks(1, by="lines"))
+    assert shown == f"[{', '.join([repr(line)] * 3)}, …]"
+    chunks = context.chunks(100, by="lines")
+    assert chunks
+    assert chunks[3] == line * 100
+    assert [chunk.line for chunk in chunks[1:3]] == [101, 201]
+    assert next(iter(chunks)).start == 0
+    assert len(chunks) == 6000
+    assert chunks[-1].end == len(context)
+    assert chunks[-2:] == [chunks[5998], chunks[5999]]
+    assert chunks[::3000] == [chunks[0], chunks[3000]]
+    assert sum(1 for _ in chunks) == 6000
+    assert chunks == context.chunks(100, by="lines")
+    assert chunks[:1] + chunks[-1:] == [chunks[0], chunks[5999]]
+    assert len(chunks + chunks[:2]) == 6002
+    with pytest.raises(IndexError):
+        chunks[6000]
+    with pytest.raises(ContextError, match="size=0"):
+        context.chunks(0)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from texts import TEXTS, tiny
 
+from rlm_dspy import RestrictedInterpreter
 from rlm_dspy.context.context import Context
 from rlm_dspy.context.documents import Span
 from rlm_dspy.errors import ContextError
@@ -113,3 +114,11 @@ def test_a_wrong_pattern_is_named(pattern: Any):
     with pytest.raises(ContextError, match="is not a regular expression") as caught:
         Context.from_text("abc").grep(pattern)
     assert caught.value.data["pattern"] == pattern
+
+
+def test_lines_leave_the_repl_as_a_list():
+    got: list[Any] = []
+    context = Context.from_text("one\ntwo\nthree")
+    with RestrictedInterpreter(tools={"keep_it": got.append}) as repl:
+        repl.execute("keep_it(c.lines())", {"c": context})
+    assert got == [["one", "two", "three"]]

@@ -85,8 +85,8 @@ def compiled(pattern: str, flags: int) -> "re.Pattern[str]":
 def test_every_pattern_finds_what_re_finds(pattern, flags, text):
     real = compiled(pattern, flags)
     block = text.encode()
-    assert linear(real).ranges(block) == expected(text, real)
-    assert Backtracking(real).ranges(block) == expected(text, real)
+    assert linear(real).ranges(block, len(block)) == expected(text, real)
+    assert Backtracking(real).ranges(block, len(block)) == expected(text, real)
 
 
 @given(st.text(alphabet="ab\r\n é", max_size=3), blocks())
@@ -96,7 +96,8 @@ def test_every_pattern_finds_what_re_finds(pattern, flags, text):
 def test_a_text_without_operators_finds_what_re_finds(sought, text):
     real = re.compile(re.escape(sought))
     for engine in (Literal(sought), linear(real)):
-        assert engine.ranges(text.encode()) == expected(text, real)
+        block = text.encode()
+        assert engine.ranges(block, len(block)) == expected(text, real)
 
 
 @given(TEXTS, st.sampled_from(["a", "b$", "^a", "é|漢", r"\s", "", "[^a]b", "A"]), st.booleans())
@@ -116,6 +117,21 @@ def test_a_piece_is_searched_by_itself():
     assert [hit.text for hit in context[1:11].grep("^.+$")] == ["ne", "two", "thr"]
     assert context[1:11].grep("e$", count=True) == 1
     assert context.grep("e$", max_hits=1)[0].line == 1
+
+
+def test_very_many_hits_are_read_when_they_are_asked_for():
+    context = Context.from_documents([("a", "one é\ntwo\n" * 20_000)])
+    hits = context.grep("o", context_lines=1)
+    assert repr(hits) == "['a:1: one é', 'a:2: two', 'a:3: one é', …]"
+    assert (hits[30_000].line, hits[30_000].before, hits[30_000].after) == (
+        30_001,
+        ["two"],
+        ["two"],
+    )
+    assert len(hits) == 40_000
+    assert hits[-1].end == len(context) - 1
+    assert context.grep("o", max_hits=9_999) == hits[:9_999]
+    assert context.grep("two") == hits[1::2]
 
 
 def test_what_stands_for_a_pattern_is_one():

@@ -43,6 +43,8 @@ SUBMITS = {
     "n: int, max_iters": "SUBMIT(answer='Grey Heron', n=1)",
     "max_iters": "SUBMIT(answer='Grey Heron', n=1)",
     "class Table": "SUBMIT(heaviest=max(ships, key=lambda row: int(row['tons']))['ship'])",
+    "list[Citation]": "hit = context.grep('left')[0]\n"
+    "SUBMIT(answer='At six.', citations=[hit, 'the mate is Ottilie Roth'])",
     "interpreter_factory=": "SUBMIT(answer=context.split('called the ')[1].split('.')[0])",
     "": "SUBMIT(answer=context.extract_after('called the', until='.') or 'Sales fell.')",
 }

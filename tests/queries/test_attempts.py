@@ -64,10 +64,11 @@ async def test_retry_after_is_obeyed_by_all():
     lm, times = at_times(lambda a: limited(30.0) if a.number == 3 else "fine", seconds=1)
     run = Run(Budget(concurrency=4))
     assert await run.ask_all(lm, 12) == ["fine"] * 12
-    first = times[:4]
-    later = [at - min(times) for at in times[4:]]
-    assert {at - min(times) for at in first} == {0}
-    assert min(later) >= 30
+    began = [at - min(times) for at in times]
+    assert set(began[:4]) == {0}
+    # The other three slots may be given away in the very instant of the refusal, before it is read.
+    assert {at for at in began[4:] if at < 30} <= {1}
+    assert sum(at >= 30 for at in began) >= 6
 
 
 @virtual

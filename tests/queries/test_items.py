@@ -228,7 +228,8 @@ async def test_the_first_packs_are_the_same_whatever_failed_before():
         ask, _ = operators(lm)
         await ask.ask_each("Which?", items, int)
     texts = [asked.text for asked in first.asked]
-    assert [asked.text for asked in second.asked][: len(texts)] == texts
+    # They are asked all at once, so that which comes first differs from run to run.
+    assert sorted(asked.text for asked in second.asked[: len(texts)]) == sorted(texts)
 
 
 async def test_where_answers_cross_as_json_missing_is_none():

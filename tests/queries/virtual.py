@@ -24,6 +24,14 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def _thread_ended(self, future):
         self._in_threads -= 1
 
+    async def shutdown_default_executor(self, timeout=None):
+        """Waits for the threads without a timer: from Python 3.12 on there is one, which would
+        ring at once.
+        """
+        self._in_threads += 1
+        await super().shutdown_default_executor()
+        self._in_threads -= 1
+
     def _run_once(self):
         if not self._ready and not self._in_threads:
             timers = [handle for handle in self._scheduled if not handle.cancelled()]

@@ -8,7 +8,14 @@ from rlm_dspy.repl import RestrictedInterpreter
 from rlm_dspy.repl.interpreter import Submitted
 
 
-@pytest.mark.parametrize("row", [pytest.param(row, id=row["id"]) for row in ROWS])
+def rows():
+    """This project's own rows are in the fast run of `test_namespace`, without a process each."""
+    for row in ROWS:
+        own = row["id"].startswith("n-")
+        yield pytest.param(row, id=row["id"], marks=[pytest.mark.slow] if own else [])
+
+
+@pytest.mark.parametrize("row", list(rows()))
 def test_honest_code_gives_what_plain_python_gives(row):
     tools = {"llm_query": echo, "llm_query_batched": lambda prompts: [echo(p) for p in prompts]}
     shown, failed, submitted = "", {}, []

@@ -70,6 +70,36 @@ def test_no_type_has_a_rule_against_a_name_that_is_read_natively():
     assert not names.NATIVE & (names.FRAME_NAMES | names.FORMATTERS)
 
 
+# Written in Python, and read without a guard: each was read and found to act on its `self` through
+# that object's own methods alone, so that a strange one gives code nothing that it could not do.
+READ_AND_HARMLESS = {
+    "add", "append", "as_integer_ratio", "conjugate", "count", "decode", "discard", "encode",
+    "extend", "get", "index", "insert", "isdisjoint", "items", "join", "keys", "pop", "popitem",
+    "remove", "reverse", "setdefault", "sort", "update", "values",
+}  # fmt: skip
+
+
+def test_methods_in_python_that_are_read_natively_are_known():
+    found = set()
+    for facade in FACADES.values():
+        for kind in filter(lambda value: isinstance(value, type), vars(facade).values()):
+            for base in kind.__mro__:
+                methods = {n for n, v in vars(base).items() if type(v) is types.FunctionType}
+                found |= methods & names.NATIVE
+    assert found <= READ_AND_HARMLESS
+
+
+def test_no_class_shares_a_container_that_code_could_change():
+    shared = []
+    for module, facade in FACADES.items():
+        for name, kind in vars(facade).items():
+            for attribute in dir(kind) if isinstance(kind, type) else ():
+                value = getattr(kind, attribute, None)
+                if attribute[0] != "_" and isinstance(value, dict | list | set | bytearray):
+                    shared.append((module, name, attribute, attribute in rules.rule_of(kind)))
+    assert [entry for entry in shared if not entry[-1]] == []
+
+
 @pytest.mark.parametrize(
     ("code", "shown"),
     [

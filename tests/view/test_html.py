@@ -187,4 +187,6 @@ def test_a_run_is_rendered_with_all_its_events():
     assert found["title"] == "Which?"
     assert [event["kind"] for event in found["events"]] == [event.kind for event in run.events]
     assert found["events"] == [event.model_dump(mode="json") for event in run.events]
-    assert found["coverage"] == []
+    (covered,) = found["coverage"]
+    assert (covered["characters"], covered["sent"]) == (6800, [])
+    assert covered["printed"] == [[0, 160], [6720, 6800]]

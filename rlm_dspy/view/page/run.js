@@ -5,7 +5,7 @@
 const KINDS = new Set(
   (
     "run_started planned executed sub_query_started sub_query_answered sub_query_failed charged " +
-    "submitted extracted answered run_ended"
+    "submitted extracted answered looked_up run_ended"
   ).split(" "),
 );
 
@@ -152,6 +152,10 @@ class Builder {
     const ending = this.ending(run, event, "Extraction");
     ending.state = event.error ? "failed" : "warned";
     ending.reason = event.error || event.reason;
+  }
+
+  looked_up(run, event) {
+    this.ending(run, event, "Looked up").state = "done";
   }
 
   answered(run, event) {
