@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
-_VOCABULARY = 400_000
+# Different words, and the bytes of a text for each of them while it is short.
+_VOCABULARY, _BYTES_A_WORD = 400_000, 100
 _LETTERS = "etaoinshrdlucmfwypvbgkqjxz"
 _OTHER_LETTERS = "éüñøßжя漢字"
 # Sentences are drawn from this many bytes of different ones.
@@ -50,7 +51,7 @@ def write(path: Path, size: int, seed: int, *, ascii_only: bool = True, count: i
 
     Args:
         path: The file to write.
-        size: How many bytes, about.
+        size: How many bytes, about; at least 10,000.
         seed: Of the words.
         ascii_only: Whether every character is ASCII; else a seventh of the words has another.
         count: How many facts are told.
@@ -70,8 +71,9 @@ def write(path: Path, size: int, seed: int, *, ascii_only: bool = True, count: i
 
 
 def _sentences(draw: random.Random, size: int, *, ascii_only: bool) -> list[bytes]:
-    words = [_word(draw, rank, ascii_only=ascii_only) for rank in range(_VOCABULARY)]
-    weights = list(accumulate(1 / (rank + 3) for rank in range(_VOCABULARY)))
+    count = min(_VOCABULARY, size // _BYTES_A_WORD)
+    words = [_word(draw, rank, ascii_only=ascii_only) for rank in range(count)]
+    weights = list(accumulate(1 / (rank + 3) for rank in range(count)))
     made, length = [], 0
     while length < size:
         drawn = iter(draw.choices(words, cum_weights=weights, k=_DRAWN))
