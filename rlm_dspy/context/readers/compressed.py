@@ -114,10 +114,11 @@ class Expanded(io.RawIOBase):
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        """Go to a position, bytes from the start or from here."""
+        """Go to a position, bytes from the start, from here or from the end (all is unpacked)."""
         if whence == io.SEEK_END:
-            raise io.UnsupportedOperation("the end of packed bytes is not known")
-        target = offset + (self._position if whence == io.SEEK_CUR else 0)
+            while self._next(_STEP_BYTES):
+                pass
+        target = offset + (0 if whence == io.SEEK_SET else self._position)
         if target < self._position:
             self._end()
             self._start()
