@@ -74,8 +74,8 @@ def test_no_type_has_a_rule_against_a_name_that_is_read_natively():
 # that object's own methods alone, so that a strange one gives code nothing that it could not do.
 READ_AND_HARMLESS = {
     "add", "append", "as_integer_ratio", "conjugate", "count", "decode", "discard", "encode",
-    "extend", "get", "index", "insert", "isdisjoint", "items", "join", "keys", "pop", "popitem",
-    "remove", "reverse", "setdefault", "sort", "update", "values",
+    "extend", "get", "index", "insert", "is_integer", "isdisjoint", "items", "join", "keys", "pop",
+    "popitem", "remove", "reverse", "setdefault", "sort", "update", "values",
 }  # fmt: skip
 
 
