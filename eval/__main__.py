@@ -91,9 +91,10 @@ def run(  # noqa: PLR0913 - a command's options are its arguments
 ) -> None:
     """Run a program over a task's examples, and print its table."""
     from bench.header import command_line
+    from eval.contenders import Contender
     from eval.options import lengths_of, prices_of, quiet
     from eval.report import run_report
-    from eval.runs import Contender, Data, measure
+    from eval.runs import Data, Means, measure
 
     quiet()
     data = Data(task, n, lengths_of(lengths), seed, generated, group)
@@ -103,9 +104,7 @@ def run(  # noqa: PLR0913 - a command's options are its arguments
         contender,
         out,
         command=command_line("eval"),
-        dollars=budget_dollars,
-        prices=prices_of(price),
-        workers=workers,
+        means=Means(budget_dollars, prices_of(price), workers),
         same_as=same_as,
     )
     typer.echo(run_report(start, records))
@@ -163,23 +162,23 @@ def optimize(  # noqa: PLR0913 - a command's options are its arguments
 ) -> None:
     """Tune a program's prompts; save them if they are better on a test split."""
     from bench.header import command_line
-    from eval import optimize as tuning
+    from eval.contenders import Contender
+    from eval.optimize import optimize as tune
     from eval.options import lengths_of, prices_of, quiet
-    from eval.runs import Contender, Data
+    from eval.runs import Data, Means
+    from eval.tuned import Plan
     from eval.tuning_report import tuning_report
 
     quiet()
-    tuned = tuning.optimize(
+    tuned = tune(
         Data(task, 0, lengths_of(lengths), seed, generated, group),
         Contender(program, lm, sub_lm, planned, load, budget_seconds, cache=True),
-        tuning.Plan(
+        Plan(
             optimizer, train, val, test, teacher, reflection_lm, rounds, demos, tuning_seconds, gate
         ),
         out,
         command=command_line("eval"),
-        dollars=budget_dollars,
-        prices=prices_of(price),
-        workers=workers,
+        means=Means(budget_dollars, prices_of(price), workers),
     )
     report = tuning_report(tuned, out)
     out.with_suffix(".md").write_text(report, encoding="utf-8")

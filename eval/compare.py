@@ -8,7 +8,16 @@ from typing import Any
 from bench.tables import table
 from eval.ledger import read_run
 from eval.records import Record
-from eval.report import HEAD, LEGEND, cells, difference_cells, heading
+from eval.report import (
+    FAILURES_HEAD,
+    HEAD,
+    LEGEND,
+    UNANSWERED,
+    cells,
+    difference_cells,
+    failures_of,
+    heading,
+)
 from eval.stats import FEWEST_CONTEXTS, Difference, difference, scores_of
 from rlm_dspy import ConfigurationError
 
@@ -70,9 +79,9 @@ def comparison(runs: Sequence[Measured]) -> str:
     everything = [[run.name, *cells(run.records, missing=run.missing)] for run in runs]
     parts.append("All:\n\n" + table(["run", *HEAD], everything))
     parts.append(_pairs(runs))
-    failures = [[run.name, *row] for run in runs for row in _failures(run)]
+    failures = [[run.name, *row] for run in runs for row in failures_of(run.records)]
     if failures:
-        parts.append("Without an answer:\n\n" + table(["run", "outcome", "why", "n"], failures))
+        parts.append(f"{UNANSWERED}\n\n" + table(["run", *FAILURES_HEAD], failures))
     parts.append(LEGEND.format(seconds=max(run.start["settings"]["seconds"] for run in runs)))
     return "\n\n".join(parts)
 
@@ -105,16 +114,6 @@ def _pairs(runs: Sequence[Measured]) -> str:
     if paired(first, others[0]).contexts < FEWEST_CONTEXTS:
         text += f"\n\nFewer than {FEWEST_CONTEXTS} contexts: no difference can be significant."
     return text
-
-
-def _failures(run: Measured) -> list[list[str]]:
-    """What kept examples from an answer, with how often; the error's first line tells it."""
-    counts: dict[tuple[str, str], int] = {}
-    for record in run.records:
-        if record.outcome != "scored":
-            why = record.error.splitlines()[0][:160] if record.error else record.reason
-            counts[record.outcome, why] = counts.get((record.outcome, why), 0) + 1
-    return [[outcome, why, str(n)] for (outcome, why), n in sorted(counts.items())]
 
 
 def _require_same_examples(first: Measured, second: Measured) -> None:

@@ -61,12 +61,6 @@ class Journal:
         line = {"key": "", "outputs": None, "bill": Bill().as_dict(), "at": 0.0, "anew": True}
         self._file.append(line)
 
-    def close(self, *, ended: bool) -> None:
-        """Closes the file; where the example has ended, it is removed."""
-        self._file.close()
-        if ended:
-            self._path.unlink(missing_ok=True)
-
     def _at(self) -> float:
         return round(time.monotonic() - self._begun, 3)
 

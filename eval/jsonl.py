@@ -47,7 +47,7 @@ class Appender:
         self._path = path
         self._durable = durable
         self._lock = threading.Lock()
-        self._file: Any = None
+        self._whole = False
 
     def append(self, line: dict[str, Any]) -> None:
         """Appends one line.
@@ -57,27 +57,18 @@ class Appender:
         """
         data = json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n"
         with self._lock:
-            if self._file is None:
-                self._file = _opened(self._path)
-            self._file.write(data)
-            self._file.flush()
-            if self._durable:
-                os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        """Closes the file; a later `append` opens it again."""
-        with self._lock:
-            if self._file is not None:
-                self._file.close()
-                self._file = None
+            if not self._whole:
+                _cut_torn_line(self._path)
+                self._whole = True
+            with self._path.open("ab") as file:
+                file.write(data)
+                file.flush()
+                if self._durable:
+                    os.fsync(file.fileno())
 
 
-def _opened(path: Path) -> Any:
-    """The file, open at the end of its last whole line."""
+def _cut_torn_line(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    file = path.open("ab+")
-    file.seek(0)
-    whole = file.read().rfind(b"\n") + 1
-    file.truncate(whole)
-    file.seek(whole)
-    return file
+    with path.open("ab+") as file:
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)

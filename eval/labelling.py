@@ -66,4 +66,6 @@ def label_counts(example: dspy.Example, calls: Iterable[Any]) -> dict[str, int]:
 
 
 def _instance(text: str) -> str:
-    return next((line.text for line in parsed_lines(text)), "")
+    """The one line that a text is; "" where it is none, or a passage of several."""
+    lines = parsed_lines(text)
+    return lines[0].text if len(lines) == 1 else ""

@@ -53,8 +53,11 @@ class Ledger:
 
     def journal(self, example: dspy.Example) -> Journal:
         """The calls of an example that is not over."""
-        name = hashlib.sha256(example.id.encode()).hexdigest()[:16]
-        return Journal(self._folder / CALLS / f"{name}.jsonl")
+        return Journal(self._calls(example))
+
+    def forget_calls(self, example: dspy.Example) -> None:
+        """Removes the calls of an example that is over, which a kill may have left behind."""
+        self._calls(example).unlink(missing_ok=True)
 
     def spent(self, examples: Sequence[dspy.Example]) -> float:
         """The dollars that were spent so far, on examples that are over and that are not."""
@@ -67,9 +70,9 @@ class Ledger:
         self._file.append(record.as_line())
         self.records[record.id] = record
 
-    def close(self) -> None:
-        """Closes the file."""
-        self._file.close()
+    def _calls(self, example: dspy.Example) -> Path:
+        name = hashlib.sha256(example.id.encode()).hexdigest()[:16]
+        return self._folder / CALLS / f"{name}.jsonl"
 
 
 def _same(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:

@@ -35,9 +35,16 @@ def lm_named(
     """
     head, _, rate = name.partition(":") if isinstance(name, str) else ("", "", "")
     if head != ORACLE:
-        return resolve_lm(name, role=role, cache=cache)
+        return _loaded(resolve_lm(name, role=role, cache=cache))
     try:
         share = float(rate or 0)
     except ValueError as error:
         raise ConfigurationError(f"{name!r}: write {ORACLE}:0.05 for 5 % of errors.") from error
     return oracle_lm(examples, error_rate=share, seed=seed, cache=cache)
+
+
+def _loaded(lm: Any) -> Any:
+    """An LM; an embedded one with its weights in memory, so that no example waits for them."""
+    if lm.model.startswith("local/"):
+        lm("Hello", max_tokens=1, cache=False)
+    return lm

@@ -9,7 +9,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,101 +17,23 @@ from typing import Any
 import dspy
 
 from eval.accounts import Account
+from eval.contenders import Contender
 from eval.ledger import Ledger
 from eval.meter import metered
 from eval.models import lm_named
 from eval.optimizers import OPTIMIZERS, Tuning, TuningMetric
 from eval.progress import Progress
 from eval.prompts import prompts_diff
-from eval.purse import Bill, Prices, Purse
+from eval.purse import Purse
 from eval.records import Record
 from eval.runner import run_examples
-from eval.runs import Contender, Data, made_with, settings_of
+from eval.runs import Data, Means, made_with, settings_of
 from eval.splits import split
 from eval.stats import Difference, difference, scores_of
 from eval.tasks import task_named
 from eval.trials import Subject
+from eval.tuned import Plan, Search, Tuned
 from rlm_dspy import Budget, ConfigurationError
-
-# What is kept back for the winner's test, as a multiple of the old program's: demos make prompts
-# longer.
-HELD = 2.0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How to tune.
-
-    Args:
-        optimizer: A name of `OPTIMIZERS`.
-        train: How many examples to learn from.
-        val: How many to choose by.
-        test: How many to judge by, never seen before.
-        teacher: The model that makes the demos; None for the program's own.
-        reflection_lm: The model that rewrites instructions; None for the program's own.
-        rounds: How many steps of search.
-        demos: The most demos a predictor gets.
-        seconds: When the tuning starts no further call, seconds after its beginning.
-        gate: Whether only a significant gain is saved.
-    """
-
-    optimizer: str
-    train: int
-    val: int
-    test: int
-    teacher: Any = None
-    reflection_lm: Any = None
-    rounds: int = 6
-    demos: int = 4
-    seconds: float | None = None
-    gate: bool = True
-
-    @property
-    def sizes(self) -> Mapping[str, int]:
-        """The sizes of the parts; the test's contexts are dealt out first."""
-        return {"test": self.test, "val": self.val, "train": self.train}
-
-
-@dataclass(frozen=True)
-class Search:
-    """What an optimizer's search was.
-
-    Args:
-        bill: What it cost, all models together.
-        seconds: How long it took.
-        refused: The limit that ended it, "dollars" or "seconds"; empty where none did.
-        error: What the optimizer raised; empty where it ended by itself.
-    """
-
-    bill: Bill
-    seconds: float
-    refused: str
-    error: str
-
-
-@dataclass(frozen=True)
-class Tuned:
-    """What a tuning came to.
-
-    Args:
-        plan: How it was tuned.
-        start: The start line of the old program's measurement.
-        before: The old program's records on the test split.
-        after: The winner's; none where the optimizer changed nothing.
-        gain: The paired gain; None where the optimizer changed nothing.
-        search: What the search was.
-        diff: What changed in the prompts.
-        saved: Whether the winner was saved.
-    """
-
-    plan: Plan
-    start: dict[str, Any]
-    before: list[Record]
-    after: list[Record]
-    gain: Difference | None
-    search: Search
-    diff: str
-    saved: bool
 
 
 def optimize(
@@ -121,9 +43,7 @@ def optimize(
     out: Path,
     *,
     command: str,
-    dollars: float | None = None,
-    prices: Prices | None = None,
-    workers: int = 8,
+    means: Means | None = None,
 ) -> Tuned:
     """Tunes a program.
 
@@ -134,24 +54,18 @@ def optimize(
         out: Where the winner is saved, a `.json` file that is not there yet. The measurements lie
             beside it, in the folder of its name without the ending.
         command: How a reader does the same.
-        dollars: What everything together may cost; None for no limit.
-        prices: What models cost.
-        workers: How many examples are under way at once.
+        means: What it may use, the measurements and the search together.
 
     Raises:
         RLMError: Something that was asked for is not right, or is not there.
     """
-    if plan.optimizer not in OPTIMIZERS:
-        raise ConfigurationError(
-            f"There is no optimizer {plan.optimizer!r}; there are {', '.join(OPTIMIZERS)}."
-        )
+    _check(plan)
     folder = _fresh(out)
     data, parts = split(data, plan.sizes)
-    tuner = _Tuner(data, contender, plan, parts, Purse(dollars, prices), workers)
-    made = made_with(command, data)
+    tuner = _Tuner(data, contender, plan, parts, means or Means())
+    made = made_with(command, data, tuner.purse, tuner.subject)
     start, before = tuner.measured(tuner.subject, contender.made(), folder / "before", made)
-    held = HELD * sum(record.bill.dollars for record in before)
-    with tuner.purse.holding(held):
+    with tuner.purse.holding(plan.held * sum(record.bill.dollars for record in before)):
         program, search = tuner.search()
     diff = prompts_diff(contender.made(), program)
     after: list[Record] = []
@@ -177,33 +91,39 @@ class _Tuner:
         contender: Contender,
         plan: Plan,
         parts: Mapping[str, list[dspy.Example]],
-        purse: Purse,
-        workers: int,
+        means: Means,
     ) -> None:
         metrics = task_named(data.task)[0].metrics
-        self.purse = purse
+        self.purse = Purse(means.dollars, means.prices)
         self.subject = contender.subject(
             [example for part in parts.values() for example in part], metrics, data.seed
         )
         self._data, self._contender, self._plan = data, contender, plan
-        self._parts, self._workers = parts, workers
-        for lm in filter(None, (self.subject.lm, self.subject.sub_lm)):
-            purse.require_price(lm.model)
+        self._parts, self._means = parts, means
+        seen = [*parts["train"], *parts["val"]]  # of the test split a simulated model knows nothing
+        self._reflection_lm, self._teacher_lm = (
+            None if name is None else lm_named(name, seen, seed=data.seed, cache=True)
+            for name in (plan.reflection_lm, plan.teacher)
+        )
+        models = (self.subject.lm, self.subject.sub_lm, self._reflection_lm, self._teacher_lm)
+        for lm in filter(None, models):
+            self.purse.require_price(lm.model)
 
     def measured(
-        self, subject: Subject, program: dspy.Module, folder: Path, made: dict[str, str]
+        self, subject: Subject, program: dspy.Module, folder: Path, made: dict[str, Any]
     ) -> tuple[dict[str, Any], list[Record]]:
         """A program's start line and records on the test split."""
         test = self._parts["test"]
         settings = settings_of(self._data, self._contender, subject, test, program)
         ledger = Ledger(folder, settings, made)
-        with Progress(len(test), [], self.purse) as progress, contextlib.closing(ledger):
+        with Progress(len(test), [], self.purse) as progress:
             records = run_examples(
                 subject,
                 test,
                 ledger,
                 purse=self.purse,
-                workers=self._workers,
+                workers=self._means.workers,
+                pauses=self._means.pauses,
                 told=progress.tell,
             )
         return {"settings": settings, "made_with": made}, records
@@ -221,8 +141,6 @@ class _Tuner:
             try:
                 student = self._made(self.subject.sub_lm, account)
                 found = OPTIMIZERS[plan.optimizer](student, self._tuning(account))
-            except ConfigurationError:
-                raise
             except Exception as raised:  # noqa: BLE001 - the optimizers' boundary: reported
                 error = f"{type(raised).__name__}: {raised}"
         program = self._contender.made()
@@ -240,26 +158,31 @@ class _Tuner:
 
     def _tuning(self, account: Account) -> Tuning:
         plan, parts = self._plan, self._parts
-        seen = [*parts["train"], *parts["val"]]
 
-        def lm(name: Any) -> Any:
-            return metered(lm_named(name, seen, seed=self._data.seed, cache=True), account)
+        def charged(lm: Any) -> Any:
+            return None if lm is None else metered(lm, account)
 
-        taught = plan.teacher is not None
         return Tuning(
             train=parts["train"],
             val=parts["val"],
-            metric=TuningMetric(seen),
-            reflection_lm=dspy.settings.lm
-            if plan.reflection_lm is None
-            else lm(plan.reflection_lm),
-            teacher=self._made(None, account) if taught else None,
-            teacher_lm=lm(plan.teacher) if taught else None,
+            metric=TuningMetric([*parts["train"], *parts["val"]]),
+            reflection_lm=charged(self._reflection_lm) or dspy.settings.lm,
+            teacher=None if plan.teacher is None else self._made(None, account),
+            teacher_lm=charged(self._teacher_lm),
             demos=plan.demos,
             rounds=plan.rounds,
-            workers=self._workers,
+            workers=self._means.workers,
             seed=self._data.seed,
         )
+
+
+def _check(plan: Plan) -> None:
+    if plan.optimizer not in OPTIMIZERS:
+        raise ConfigurationError(
+            f"There is no optimizer {plan.optimizer!r}; there are {', '.join(OPTIMIZERS)}."
+        )
+    if plan.optimizer == "gepa" and plan.teacher is not None:
+        raise ConfigurationError("GEPA takes no teacher: leave --teacher out.")
 
 
 def _gain(before: list[Record], after: list[Record]) -> Difference | None:

@@ -12,7 +12,6 @@ from typing import Any
 import dspy
 
 from eval.metrics import METRICS
-from rlm_dspy import ConfigurationError
 
 MINIBATCH = 3
 # Of MIPROv2 and SIMBA: sets of demos and instructions to choose from; programs a step.
@@ -104,13 +103,14 @@ def bootstrap(student: dspy.Module, tuning: Tuning) -> dspy.Module:
 
 def gepa(student: dspy.Module, tuning: Tuning) -> dspy.Module:
     """`GEPA`: instructions rewritten by reflection on what went wrong."""
-    if tuning.teacher is not None:
-        raise ConfigurationError("GEPA takes no teacher: leave --teacher out.")
+    from dspy.teleprompt.gepa.instruction_proposal import InstructionProposer
+
     optimizer = dspy.GEPA(
         metric=tuning.metric.feedback,
         max_metric_calls=len(tuning.val) + tuning.rounds * (2 * MINIBATCH + len(tuning.val)),
         reflection_minibatch_size=min(MINIBATCH, len(tuning.train)),
         reflection_lm=tuning.reflection_lm,
+        instruction_proposer=InstructionProposer(truncate_history_outputs=True),
         component_selector=_with_traces,
         num_threads=tuning.workers,
         warn_on_score_mismatch=False,

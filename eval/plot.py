@@ -32,7 +32,7 @@ def draw(runs: Sequence[Measured], path: Path) -> None:
         raise ConfigurationError(
             "Pictures need matplotlib, of the extra `eval`: uv run --extra eval …"
         ) from error
-    figure = Figure(figsize=(12, 4), layout="constrained")
+    figure = Figure(figsize=(12, 4.5), layout="constrained")
     FigureCanvasAgg(figure)
     panels: tuple[tuple[str, Callable[[Sequence[Record]], Point]], ...] = (
         ("score (95 % interval)", _score),
@@ -51,7 +51,10 @@ def draw(runs: Sequence[Measured], path: Path) -> None:
     figure.axes[0].set_ylim(-0.05, 1.05)
     for axes in figure.axes[1:]:
         axes.set_ylim(bottom=0)
-    figure.axes[0].legend(fontsize="small")
+    if any(axes.get_legend_handles_labels()[0] for axes in figure.axes):
+        figure.legend(
+            *figure.axes[1].get_legend_handles_labels(), loc="outside lower center", ncols=4
+        )
     if SIMULATED in heading([run.start for run in runs]):
         figure.suptitle(SIMULATED, fontsize="small", wrap=True)
     path.parent.mkdir(parents=True, exist_ok=True)

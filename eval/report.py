@@ -13,11 +13,16 @@ HEAD = (
     *("examples", "score", "time-outs as 0", "failed", "time-outs", "broken", "not run"),
     *("calls", "tokens", "dollars", "seconds", "dollars of all"),
 )
+UNANSWERED = "Without an answer in time:"
+FAILURES_HEAD = ("outcome", "why", "n")
+# An error's first line is cut here, characters.
+REASON_CHARS = 160
 LEGEND = (
     "Score: the mean over examples that ended in time, with the bootstrap 95 % interval over "
     "contexts. Failed: the program ended without an answer, counted as 0. Time-outs: took longer "
     "than {seconds:g} s; in no score but `time-outs as 0`. Broken: a model or the REPL broke, in "
-    "no score. Calls, tokens, dollars and seconds of an example: median / 90th percentile."
+    "no score. Calls, tokens, dollars and seconds of an example: median / 90th percentile; tokens "
+    "of calls that broke off are upper bounds."
 )
 
 
@@ -43,6 +48,8 @@ def run_report(start: dict[str, Any], records: Sequence[Record]) -> str:
     parts += _other_metrics(records)
     if told := labels_right(records):
         parts.append(f"Labels by sub-queries: {told}")
+    if failures := failures_of(records):
+        parts.append(f"{UNANSWERED}\n\n" + table(FAILURES_HEAD, failures))
     parts.append(LEGEND.format(seconds=settings["seconds"]))
     return "\n\n".join(parts)
 
@@ -51,8 +58,11 @@ def heading(starts: Iterable[dict[str, Any]]) -> str:
     """What stands over tables: what made the runs, and that a simulated one is one."""
     starts = list(starts)
     models = {start["settings"][name] for start in starts for name in ("lm", "sub_lm")}
-    lines = [SIMULATED] if any(str(model).startswith("simulated/") for model in models) else []
-    return "\n\n".join([*lines, *(f"    {start['made_with']['command']}" for start in starts)])
+    simulated = any(str(model).startswith("simulated/") for model in models)
+    unpriced = sorted({model for start in starts for model in start["made_with"]["unpriced"]})
+    free = f"No price is known for {', '.join(unpriced)}: its calls count as 0 dollars."
+    commands = [f"    {start['made_with']['command']}" for start in starts]
+    return "\n\n".join([*[SIMULATED] * simulated, *commands, *[free] * bool(unpriced)])
 
 
 def cells(records: Sequence[Record], *, missing: int = 0) -> list[str]:
@@ -117,6 +127,16 @@ def _other_metrics(records: Sequence[Record]) -> list[str]:
         found = [record.scores[name] for record in scored if name in record.scores]
         rows.append([name, str(len(found)), f"{sum(found) / len(found):.3f}"])
     return [table(["metric", "answered examples", "mean"], rows)]
+
+
+def failures_of(records: Sequence[Record]) -> list[list[str]]:
+    """What kept examples from an answer, as rows of `FAILURES_HEAD`; of an error its first line."""
+    counts: dict[tuple[str, str], int] = {}
+    for record in records:
+        if record.outcome != "scored":
+            why = record.error.splitlines()[0][:REASON_CHARS] if record.error else record.reason
+            counts[record.outcome, why] = counts.get((record.outcome, why), 0) + 1
+    return [[outcome, why, str(n)] for (outcome, why), n in sorted(counts.items())]
 
 
 def labels_right(records: Sequence[Record]) -> str:

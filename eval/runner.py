@@ -46,12 +46,14 @@ def run_examples(
         The records of all examples, in their order; none for one that was not begun.
 
     Raises:
-        ConfigurationError, LMError: Something is set up wrongly, so that no example can be
+        ConfigurationError, ProviderError: Something is set up wrongly, so that no example can be
             answered; what ended before is recorded.
     """
     pool = _Pool(subject, ledger, purse, pauses, told)
     for example in examples:
-        if not ledger.ended(example):
+        if ledger.ended(example):
+            ledger.forget_calls(example)
+        else:
             pool.waiting.put(example)
     threads = [threading.Thread(target=pool.work, daemon=True) for _ in range(workers)]
     for thread in threads:
@@ -111,8 +113,8 @@ class _Pool:
                 journal.begin_anew()
             if not broke or pause is None:
                 self._ledger.add(record)
-                journal.close(ended=record.outcome in FINAL)
+                if record.outcome in FINAL:
+                    self._ledger.forget_calls(example)
                 return record
-            journal.close(ended=False)
             time.sleep(pause)
         raise AssertionError("the last attempt returns")

@@ -1,25 +1,23 @@
 """One measured run, from what a user asks for to its table."""
 
-import importlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import dspy
 
-import programs
 from bench.header import header
+from eval.contenders import Contender
 from eval.ledger import Ledger, examples_digest, read_run
-from eval.models import lm_named
 from eval.progress import Progress
 from eval.prompts import prompt_hashes
 from eval.purse import Prices, Purse
 from eval.records import Record
-from eval.runner import run_examples
+from eval.runner import PAUSES, run_examples
 from eval.tasks import load, task_named
 from eval.trials import Subject
-from rlm_dspy import Budget, ConfigurationError
+from rlm_dspy import ConfigurationError
 
 
 @dataclass(frozen=True)
@@ -61,56 +59,20 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Contender:
-    """What answers.
+class Means:
+    """What a run may use.
 
     Args:
-        program: A name of `programs.PROGRAMS`, or "MODULE:CLASS" of one's own.
-        lm: The model that plans and answers, a name or an LM; None for what the environment names.
-        sub_lm: The sub-queries' model; None for the same.
-        planned: Whether a model plans, or a recipe is followed; None for the program's default.
-        load: A file that an optimizer's program was saved to.
-        seconds: How long an example may take.
-        cache: Whether dspy's cache may answer.
+        dollars: What everything together may cost; None for no limit.
+        prices: What models cost.
+        workers: How many examples are under way at once.
+        pauses: How long to wait before each further attempt after a breakdown, seconds.
     """
 
-    program: str
-    lm: Any = None
-    sub_lm: Any = None
-    planned: bool | None = None
-    load: Path | None = None
-    seconds: float = 120.0
-    cache: bool = False
-
-    def made(self, *, sub_lm: Any = None, budget: Budget | None = None) -> dspy.Module:
-        """The program.
-
-        Raises:
-            ConfigurationError: There is none of this name, or its file is not its.
-        """
-        program = _maker(self.program)(sub_lm=sub_lm, budget=budget, **self._planning())
-        if self.load is not None:
-            try:
-                program.load(self.load)
-            except (OSError, KeyError, ValueError) as error:
-                raise ConfigurationError(
-                    f"{self.load} cannot be loaded as the prompts of {self.program!r}: {error!r}."
-                ) from error
-        return program
-
-    def subject(
-        self, examples: Sequence[dspy.Example], metrics: tuple[str, ...], seed: int
-    ) -> Subject:
-        """It with its models."""
-
-        def lm(name: Any, role: str) -> Any:
-            return lm_named(name, examples, seed=seed, cache=self.cache, role=role)
-
-        sub_lm = None if self.sub_lm is None else lm(self.sub_lm, "sub")
-        return Subject(self.made, lm(self.lm, "main"), sub_lm, metrics, self.seconds)
-
-    def _planning(self) -> dict[str, Any]:
-        return {} if self.planned is None else {"planned": self.planned}
+    dollars: float | None = None
+    prices: Prices = field(default_factory=Prices)
+    workers: int = 8
+    pauses: Sequence[float] = PAUSES
 
 
 def measure(
@@ -119,9 +81,7 @@ def measure(
     out: Path,
     *,
     command: str,
-    dollars: float | None = None,
-    prices: Prices | None = None,
-    workers: int = 8,
+    means: Means | None = None,
     same_as: Path | None = None,
 ) -> tuple[dict[str, Any], list[Record]]:
     """Runs a program over a task's examples, or goes on with such a run.
@@ -131,9 +91,7 @@ def measure(
         contender: What answers.
         out: The run's folder.
         command: How a reader makes the same run.
-        dollars: What all examples together may cost; None for no limit.
-        prices: What models cost.
-        workers: How many examples are under way at once.
+        means: What it may use.
         same_as: Another run's folder, whose examples are taken instead of all of the data.
 
     Returns:
@@ -142,6 +100,7 @@ def measure(
     Raises:
         RLMError: Something that was asked for is not right, or is not there.
     """
+    means = means or Means()
     if same_as is not None:
         data, wanted = _examples_of(same_as, data)
     examples = data.examples()
@@ -150,20 +109,23 @@ def measure(
     task, _ = task_named(data.task)
     subject = contender.subject(examples, task.metrics, data.seed)
     settings = settings_of(data, contender, subject, examples, contender.made())
-    made = made_with(command, data)
-    purse = Purse(dollars, prices)
+    purse = Purse(means.dollars, means.prices)
+    made = made_with(command, data, purse, subject)
     for lm in filter(None, (subject.lm, subject.sub_lm)):
         purse.require_price(lm.model)
     ledger = Ledger(out, settings, made)
     purse.settle(0.0, ledger.spent(examples))
     over = [ledger.records[example.id] for example in examples if ledger.ended(example)]
-    try:
-        with Progress(len(examples), over, purse) as progress:
-            records = run_examples(
-                subject, examples, ledger, purse=purse, workers=workers, told=progress.tell
-            )
-    finally:
-        ledger.close()
+    with Progress(len(examples), over, purse) as progress:
+        records = run_examples(
+            subject,
+            examples,
+            ledger,
+            purse=purse,
+            workers=means.workers,
+            pauses=means.pauses,
+            told=progress.tell,
+        )
     return {"settings": settings, "made_with": made}, records
 
 
@@ -222,17 +184,9 @@ def _examples_of(folder: Path, data: Data) -> tuple[Data, set[str]]:
     return taken, {record.id for record in records}
 
 
-def made_with(command: str, data: Data) -> dict[str, str]:
-    """The command, the versions, the commit, the machine, and where the data is."""
+def made_with(command: str, data: Data, purse: Purse, subject: Subject) -> dict[str, Any]:
+    """The command, the versions, the commit, the machine, where the data is, what has no price."""
     told = dict(line.split(": ", 1) for line in header(command).splitlines())
-    return {"data": task_named(data.task)[0].needs, **told}
-
-
-def _maker(name: str) -> Callable[..., dspy.Module]:
-    module, colon, attribute = name.partition(":")
-    if not colon:
-        return lambda **given: programs.build(name, **given)
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ConfigurationError(f"There is no program {name!r}: {error}.", program=name) from error
+    models = {lm.model for lm in (subject.lm, subject.sub_lm) if lm is not None}
+    unpriced = sorted(model for model in models if not purse.prices.known(model))
+    return {"data": task_named(data.task)[0].needs, **told, "unpriced": unpriced}

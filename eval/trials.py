@@ -8,8 +8,7 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as Unfinished
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,12 +29,10 @@ from eval.metrics import METRICS, said
 from eval.purse import Bill, Purse
 from eval.records import Outcome, Record, digest
 from eval.scorers import Unscored
-from rlm_dspy import Budget, ConfigurationError
+from rlm_dspy import Budget, ConfigurationError, ProviderError
 
-# How long a program that ends itself at its limit may take to do so, seconds.
-GRACE_SECONDS = 5.0
 # Errors that every example would end in: the run stops at the first.
-_MISCONFIGURED = (ConfigurationError, LMAuthError, LMConfigurationError, LMUnsupportedModelError)
+_MISCONFIGURED = (LMAuthError, LMConfigurationError, LMUnsupportedModelError)
 # An answer that is recorded is cut here, characters.
 ANSWER_CHARS = 20_000
 
@@ -50,6 +47,7 @@ class Subject:
         sub_lm: The sub-queries' model; None for the same.
         metrics: The task's metrics: an example whose metric is one of them is scored by all.
         seconds: How long an example may take.
+        grace: How long a program that ends itself at that limit may take to do so, seconds.
     """
 
     make: Callable[..., dspy.Module]
@@ -57,6 +55,7 @@ class Subject:
     sub_lm: Any = None
     metrics: tuple[str, ...] = ()
     seconds: float = 120.0
+    grace: float = 5.0
 
 
 @dataclass
@@ -84,31 +83,35 @@ def attempt(subject: Subject, example: dspy.Example, purse: Purse, journal: Jour
         What became of it.
 
     Raises:
-        ConfigurationError, LMError: Something is set up wrongly, so that no example can be
+        ConfigurationError, ProviderError: Something is set up wrongly, so that no example can be
             answered.
     """
     left = max(subject.seconds - journal.seconds, 0.0)
     started = time.monotonic()
     trial = _Trial(Account(purse, until=started + left, journal=journal))
     future = _started(lambda: _run(subject, example, trial, left))
-    try:
-        trial.prediction = future.result(left + GRACE_SECONDS)
-    except Unfinished as error:
+    if not wait([future], left + subject.grace).done:
+        trial.error = TimeoutError("it did not end by itself at its limit")
+    elif (error := future.exception()) is not None:
         trial.error = error
-    except Exception as error:  # noqa: BLE001 - whatever a program raises is what became of it
-        trial.error = error
+    else:
+        trial.prediction = future.result()
     trial.seconds = journal.seconds + time.monotonic() - started
     trial.bill = trial.account.close()
     for trouble in (trial.error, *trial.account.troubles.values()):
-        if trouble is not None and isinstance(trouble, _MISCONFIGURED):
+        if isinstance(trouble, ConfigurationError):
             raise trouble
+        if isinstance(trouble, _MISCONFIGURED):
+            raise ProviderError(str(trouble), model=trouble.model) from trouble
     return _record(subject, example, trial)
 
 
 def _run(subject: Subject, example: dspy.Example, trial: _Trial, seconds: float) -> dspy.Prediction:
     account = trial.account
     sub_lm = None if subject.sub_lm is None else metered(subject.sub_lm, account)
-    with dspy.context(lm=metered(subject.lm, account), trace=trial.calls):
+    lm = metered(subject.lm, account)
+    # dspy's history would keep every prompt of the run in memory.
+    with dspy.context(lm=lm, trace=trial.calls, disable_history=True):
         program = subject.make(sub_lm=sub_lm, budget=Budget(seconds=seconds))
         return program(**example.inputs())
 
@@ -160,7 +163,8 @@ def _outcome(subject: Subject, trial: _Trial) -> tuple[Outcome, str]:
     refused = trial.account.refused
     if refused == "dollars":
         return "budget", "the run's dollars were spent"
-    if refused == "seconds" or trial.seconds > subject.seconds:
+    ended_by = getattr(getattr(trial.prediction, "run", None), "reason", "")
+    if "seconds" in (refused, ended_by) or trial.seconds > subject.seconds:
         return "timeout", why or "it took too long"
     for trouble in trial.account.troubles.values():
         # A request that the provider does not take as it is (too long, not allowed) is the

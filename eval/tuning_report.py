@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from bench.tables import table
-from eval.optimize import Tuned
 from eval.records import Record
 from eval.report import HEAD, LEGEND, bracketed, cells, difference_cells, heading, labels_right
 from eval.stats import FEWEST_CONTEXTS, difference
+from eval.tuned import Plan, Tuned
 
 
 def tuning_report(tuned: Tuned, out: Path) -> str:
@@ -23,8 +23,8 @@ def tuning_report(tuned: Tuned, out: Path) -> str:
     parts = [
         heading([tuned.start]),
         f"{settings['program']} on {settings['task']} with {settings['lm']}, tuned by "
-        f"{plan.optimizer}: {plan.train} examples to learn from, {plan.val} to choose by, "
-        f"{plan.test} to judge by; no two parts share a context.",
+        f"{plan.optimizer}{_helped(plan)}: {plan.train} examples to learn from, {plan.val} to "
+        f"choose by, {plan.test} to judge by; no two parts share a context.",
         table(["test split", *HEAD], rows),
         *_gain(tuned),
         *_labels(tuned.before, tuned.after),
@@ -35,6 +35,13 @@ def tuning_report(tuned: Tuned, out: Path) -> str:
     if tuned.diff:
         parts.append(f"The prompts:\n\n````diff\n{tuned.diff}\n````")
     return "\n\n".join(parts) + "\n"
+
+
+def _helped(plan: Plan) -> str:
+    """The models that helped to tune."""
+    named = (("demos", plan.teacher), ("instructions", plan.reflection_lm))
+    told = [f"{what} by {getattr(lm, 'model', lm)}" for what, lm in named if lm is not None]
+    return f" ({', '.join(told)})" if told else ""
 
 
 def _gain(tuned: Tuned) -> list[str]:

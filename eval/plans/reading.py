@@ -17,6 +17,16 @@ for month, day, year, user, text in re.findall(pattern, {context}):
     rows.append((date(int(year), months.index(month) + 1, int(day)), int(user), text, label))
 print(len(rows), rows[:2])
 """
+_TEXTS = r"""
+lines = [line for line in {context}.splitlines() if " || Instance: " in line]
+texts = [line.partition(" || Instance: ")[2] for line in lines]
+print(len(texts), texts[:2])
+"""
+_TEXT_LABELS = """
+labels = [text.partition(" || Label: ")[2] for text in texts]
+if not all(labels):
+    labels = ask_each("Which of these is it: {listed}?", texts, returns={{"enum": {names}}})
+"""
 _LABELS = """
 labels = [row[3] for row in part]
 if not all(labels):
@@ -44,6 +54,14 @@ class Reading:
     def rows(self) -> str:
         """Code that parses the lines to `rows` of (date, user, text, label or "")."""
         return _ROWS.format(months=[name[:3] for name in MONTHS], context=self.context)
+
+    def texts(self) -> str:
+        """Shorter code, where dates and users do not matter: the lines' `texts`."""
+        return _TEXTS.format(context=self.context)
+
+    def text_labels(self) -> str:
+        """Code that gets the `labels` of `texts`, by sub-queries where they show none."""
+        return _TEXT_LABELS.format(listed=", ".join(self.names), names=list(self.names))
 
     def labels(self) -> str:
         """Code that gets the `labels` of `part`, by sub-queries where the rows show none."""

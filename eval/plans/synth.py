@@ -15,66 +15,66 @@ _SCOPES = (
     (rf"{_ONLY}occur between {_DAY} and {_DAY}, inclusive\. .*? range, ", "{0} <= row[0] <= {1}"),
     (r"(?=In which month|For how many months)", "True"),
 )
+# The lines' labels, the rows with dates and users, or both.
+LABELS, ROWS, BOTH = "labels", "rows", "both"
 _MONTHLY = """
 by_month = {{}}
 for row, label in sorted(zip(part, labels)):
     by_month.setdefault((row[0].year, row[0].month), Counter())[label] += 1
 """
-# A pattern of the question proper, whether labels are needed, and the code that answers it.
+# A pattern of the question proper, what its code needs of the lines, and the code.
 _QUESTIONS = (
     (
         r"which of the labels is the (most|least) common\? .*? one of the labels: (.+)\.$",
-        True,
-        "counts = Counter(labels)\n"
-        "found = {choose}({listed}, key=lambda name: counts[name])\n"
-        'SUBMIT({output}="Label: " + found)',
+        LABELS,
+        'found = {choose}({listed}, key=labels.count)\nSUBMIT({output}="Label: " + found)',
     ),
     (
         r"is label '(.+?)' more common, .*? as label '(.+?)'\?",
-        True,
+        LABELS,
         "a, b = labels.count({0!r}), labels.count({1!r})\n"
         "how = 'more common than' if a > b else 'less common than' if a < b else ''\n"
         'SUBMIT({output}="Answer: " + {0!r} + " is " + (how or "same frequency as") + " " + {1!r})',
     ),
     (
         r"how many data points should be classified as label '(.+?)'\?",
-        True,
+        LABELS,
         'SUBMIT({output}="Answer: " + str(labels.count({0!r})))',
     ),
     (
         r"which user is represented (?:the (second) )?most often\?",
-        False,
+        ROWS,
         "ranked = Counter(row[1] for row in part).most_common(2)\n"
         'SUBMIT({output}="User: " + str(ranked[{place}][0]))',
     ),
     (
         r"which user has the most instances with the label (.+?)\? Give",
-        True,
+        BOTH,
         "mine = Counter(row[1] for row, label in zip(part, labels) if label == {0!r})\n"
         "ranked = mine.most_common(1)\n"
         'SUBMIT({output}="User: " + (str(ranked[0][0]) if ranked else "none"))',
     ),
     (
         r"which user has more instances with the label (.+): User (\d+) or User (\d+)\?",
-        True,
+        BOTH,
         "mine = Counter(row[1] for row, label in zip(part, labels) if label == {0!r})\n"
         'SUBMIT({output}="User: " + str({1} if mine[{1}] > mine[{2}] else {2}))',
     ),
     (
         r"which date is represented (?:the (second) )?most often\?",
-        False,
+        ROWS,
         "found = Counter(row[0] for row in part).most_common(2)[{place}][0]\n"
         'SUBMIT({output}=f"Date: {{found.month:02}}/{{found.day:02}}/{{found.year}}")',
     ),
     (
         r"how many dates are represented exactly (\d+) times\?",
-        False,
+        ROWS,
         "counts = Counter(row[0] for row in part).values()\n"
         'SUBMIT({output}="Answer: " + str(sum(1 for count in counts if count == {0})))',
     ),
     (
         r"was label '(.+?)' more common, .*? before (\d+)-(\d+)-(\d+), as compared",
-        True,
+        BOTH,
         "day = date({1}, {month}, {day})\n"
         "early = [label for row, label in zip(part, labels) if row[0] < day]\n"
         "late = [label for row, label in zip(part, labels) if row[0] > day]\n"
@@ -84,7 +84,7 @@ _QUESTIONS = (
     ),
     (
         r"In which month did the label '(.+?) first occur more often than the label '(.+?)'\?",
-        True,
+        BOTH,
         _MONTHLY + "led = [month for month, n in by_month.items() if n[{0!r}] > n[{1!r}]]\n"
         "names = {months}\n"
         'found = f"{{names[led[0][1] - 1]}} {{led[0][0]}}" if led else "none"\n'
@@ -92,13 +92,13 @@ _QUESTIONS = (
     ),
     (
         r"For how many months does the label '(.+?)' occur more .*? than the label '(.+?)'\?",
-        True,
+        BOTH,
         _MONTHLY + "led = [month for month, n in by_month.items() if n[{0!r}] > n[{1!r}]]\n"
         'SUBMIT({output}="Answer: " + str(len(led)))',
     ),
     (
         r"For how many months is the label '(.+?)' the single most",
-        True,
+        BOTH,
         _MONTHLY + "def single(n):\n"
         "    return all(n[{0!r}] > n[other] for other in n if other != {0!r})\n"
         'SUBMIT({output}="Answer: " + str(sum(1 for n in by_month.values() if single(n))))',
@@ -112,9 +112,12 @@ def synth_plan(reading: Reading) -> tuple[str, str] | None:
         if scope := re.match(pattern, reading.question):
             rest = reading.question[scope.end() :]
             part = f"part = [row for row in rows if {test.format(*map(_value, scope.groups()))}]\n"
-            for asked, labelled, code in _QUESTIONS:
+            for asked, needs, code in _QUESTIONS:
                 if found := re.match(asked, rest):
-                    labels = reading.labels() if labelled else ""
+                    if needs == LABELS and test == "True":
+                        labels = reading.text_labels()
+                        return reading.texts(), labels + _filled(code, found, reading)
+                    labels = "" if needs == ROWS else reading.labels()
                     return reading.rows(), part + labels + _filled(code, found, reading)
     return None
 

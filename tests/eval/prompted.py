@@ -1,6 +1,7 @@
 """A scripted model that is good only with the right prompts, and rewrites prompts when asked to."""
 
 import json
+import random
 import re
 from collections.abc import Callable, Collection
 
@@ -29,7 +30,7 @@ def prompted_lm(
         good_for: Whether even a right prompt helps, by the prompt.
         seconds: How long a reply takes.
         needs: Which of the two hints it needs.
-        sampled: Whether one sample in two does right without any hint.
+        sampled: Whether one plan in two is right without any hint.
         model: Its name.
     """
     oracle = Oracle(examples)
@@ -49,23 +50,19 @@ def _reply(
         return proposed
     planner = "Functions, already defined:" in asked.system
     hint = PLAN if planner else LABEL
-    knows = hint not in needs or hint in asked.system or _shown(asked, planner)
-    lucky = sampled and asked.number % 2 == 0
+    demos = _demos(asked) if planner else len(asked.turns) - 1
+    knows = hint not in needs or hint in asked.system or demos > 0
+    begun = asked.turns[-2:-1] and "SIMULATED plan" in asked.turns[-2][1]
+    lucky = planner and sampled and (begun or random.Random(asked.number).random() < 0.5)
     if not (knows and good_for(asked.text)) and not lucky:
         return WRONG_PLAN if planner else _wrong_labels(asked.last)
-    turns = [turn for turn in asked.turns if not planner or not _is_demo(turn, asked)]
-    return oracle.reply(asked.system, turns)
+    return oracle.reply(asked.system, asked.turns[demos if planner else 0 :])
 
 
-def _shown(asked: Asked, planner: bool) -> bool:
-    """Whether a demo stands before the question."""
-    return any(_is_demo(turn, asked) for turn in asked.turns) if planner else len(asked.turns) > 1
-
-
-def _is_demo(turn: tuple[str, str], asked: Asked) -> bool:
-    """Whether a turn stands before the one that shows this run's variables: the last such."""
+def _demos(asked: Asked) -> int:
+    """How many turns stand before the one that shows this run's variables: the last such."""
     shown = [at for at, (_, text) in enumerate(asked.turns) if text.startswith("context")]
-    return asked.turns.index(turn) < (shown[-1] if shown else 0)
+    return shown[-1] if shown else 0
 
 
 def _wrong_labels(text: str) -> str:

@@ -1,0 +1,77 @@
+"""What answers: a program with its models, as a user names them."""
+
+import importlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dspy
+
+import programs
+from eval.models import lm_named
+from eval.trials import Subject
+from rlm_dspy import Budget, ConfigurationError
+
+
+@dataclass(frozen=True)
+class Contender:
+    """What answers.
+
+    Args:
+        program: A name of `programs.PROGRAMS`, or "MODULE:CLASS" of one's own.
+        lm: The model that plans and answers, a name or an LM; None for what the environment names.
+        sub_lm: The sub-queries' model; None for the same.
+        planned: Whether a model plans, or a recipe is followed; None for the program's default.
+        load: A file that an optimizer's program was saved to.
+        seconds: How long an example may take.
+        cache: Whether dspy's cache may answer.
+    """
+
+    program: str
+    lm: Any = None
+    sub_lm: Any = None
+    planned: bool | None = None
+    load: Path | None = None
+    seconds: float = 120.0
+    cache: bool = False
+
+    def made(self, *, sub_lm: Any = None, budget: Budget | None = None) -> dspy.Module:
+        """The program.
+
+        Raises:
+            ConfigurationError: There is none of this name, or its file is not its.
+        """
+        program = _maker(self.program)(sub_lm=sub_lm, budget=budget, **self._planning())
+        if self.load is not None:
+            try:
+                program.load(self.load)
+            except (OSError, KeyError, ValueError) as error:
+                raise ConfigurationError(
+                    f"{self.load} cannot be loaded as the prompts of {self.program!r}: {error!r}."
+                ) from error
+        return program
+
+    def subject(
+        self, examples: Sequence[dspy.Example], metrics: tuple[str, ...], seed: int
+    ) -> Subject:
+        """It with its models."""
+
+        def lm(name: Any, role: str) -> Any:
+            return lm_named(name, examples, seed=seed, cache=self.cache, role=role)
+
+        sub_lm = None if self.sub_lm is None else lm(self.sub_lm, "sub")
+        return Subject(self.made, lm(self.lm, "main"), sub_lm, metrics, self.seconds)
+
+    def _planning(self) -> dict[str, Any]:
+        return {} if self.planned is None else {"planned": self.planned}
+
+
+def _maker(name: str) -> Callable[..., dspy.Module]:
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        return lambda **given: programs.build(name, **given)
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError(f"There is no program {name!r}: {error}.", program=name) from error

@@ -1,0 +1,96 @@
+"""Runs side by side: only over the same examples, with all that kept examples from an answer."""
+
+import pytest
+from dspy.lm15 import ServerError
+from measured import data, run, saying
+
+from eval.compare import comparison, paired, read_runs
+from eval.oracle import SIMULATED, oracle_lm
+from eval.plot import draw
+from rlm_dspy import ConfigurationError
+from rlm_dspy.testing import ScriptedLM
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+def wrong_up_to(number):
+    def reply(asked):
+        return saying(asked) if int(saying(asked)) >= number else "something else"
+
+    return ScriptedLM(reply, num_retries=0)
+
+
+def test_every_run_is_compared_with_the_first(tmp_path):
+    given = data(tmp_path, 10)
+    for name, wrong in (("a", 8), ("b", 1), ("c", 8)):
+        run(tmp_path, wrong_up_to(wrong), name, given=given)
+    runs = read_runs([tmp_path / name for name in "abc"])
+    text = comparison(runs)
+    assert "| a | 10 | 0.200 [0.000, 0.500] |" in text
+    assert "| b − a | 10 | +0.700 [+0.400, +1.000] | 7 | 0 | 0.0156 |" in text
+    assert "| c − a | 10 | +0.000 [+0.000, +0.000] | 0 | 0 | 1 |" in text
+    assert paired(runs[0], runs[1]).is_gain
+    assert SIMULATED not in text
+
+
+def test_breakdowns_and_time_outs_stay_out_and_are_told(tmp_path):
+    def breaking(asked):
+        return ServerError("overloaded") if saying(asked) == "3" else saying(asked)
+
+    given = data(tmp_path, 8)
+    run(tmp_path, wrong_up_to(0), "a", given=given)
+    run(tmp_path, ScriptedLM(breaking, num_retries=0), "b", given=given)
+    text = comparison(read_runs([tmp_path / "a", tmp_path / "b"]))
+    assert "| b | 8 | 1.000 [1.000, 1.000] | 1.000 [1.000, 1.000] | 0 | 0 | 1 | 0 |" in text
+    assert "| b − a | 7 |" in text
+    assert "| b | infrastructure | LMServerError: " in text
+
+
+def test_examples_over_one_context_are_resampled_together(tmp_path):
+    given = data(tmp_path, 12, contexts=2)
+    for name, wrong in (("a", 12), ("b", 0)):
+        run(tmp_path, wrong_up_to(wrong), name, given=given)
+    text = comparison(read_runs([tmp_path / "a", tmp_path / "b"]))
+    assert "Fewer than 6 contexts: no difference can be significant." in text
+
+
+def test_other_examples_are_refused(tmp_path):
+    run(tmp_path, wrong_up_to(0), "a", given=data(tmp_path, 6))
+    run(tmp_path, wrong_up_to(0), "b", given=data(tmp_path, 5))
+    with pytest.raises(ConfigurationError, match="over different examples \\(5 of 6 and 5 are"):
+        read_runs([tmp_path / "a", tmp_path / "b"])
+
+
+def test_the_same_ids_with_other_texts_are_other_examples(tmp_path):
+    run(tmp_path, wrong_up_to(0), "a", given=data(tmp_path, 6))
+    run(tmp_path, wrong_up_to(0), "b", given=data(tmp_path, 6, contexts=3))
+    with pytest.raises(ConfigurationError, match="over different examples \\(3 of 6"):
+        read_runs([tmp_path / "a", tmp_path / "b"])
+
+
+def test_what_is_no_run_is_refused(tmp_path):
+    run(tmp_path, wrong_up_to(0), "a")
+    with pytest.raises(ConfigurationError, match="There is no run in"):
+        read_runs([tmp_path / "a", tmp_path / "none"])
+    with pytest.raises(ConfigurationError, match="two runs or more"):
+        read_runs([tmp_path / "a"])
+
+
+def test_a_simulated_table_is_headed_so_and_drawn(tmp_path):
+    given = data(tmp_path, 6)
+    run(tmp_path, wrong_up_to(3), "a", given=given)
+    run(tmp_path, oracle_lm([]), "b", given=given)
+    runs = read_runs([tmp_path / "a", tmp_path / "b"])
+    assert comparison(runs).startswith(SIMULATED)
+    picture = tmp_path / "pictures" / "compared.png"
+    draw(runs, picture)
+    assert picture.read_bytes().startswith(PNG)
+
+
+def test_runs_without_any_score_are_compared_and_drawn(tmp_path):
+    given = data(tmp_path, 3)
+    for name in "ab":
+        run(tmp_path, ScriptedLM([ServerError("down")], num_retries=0), name, given=given)
+    runs = read_runs([tmp_path / "a", tmp_path / "b"])
+    assert "| b − a | 0 | – | 0 | 0 |" in comparison(runs)
+    draw(runs, tmp_path / "compared.png")

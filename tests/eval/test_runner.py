@@ -1,0 +1,244 @@
+"""A wrong answer, a program's failure, a time-out and a breakdown are four different things."""
+
+import time
+
+import dspy
+import pytest
+from dspy.lm15 import AuthError, ContextLengthError, ServerError
+from measured import PRICES, Echo, data, run, saying
+
+from eval.journal import Journal
+from eval.jsonl import read_lines
+from eval.ledger import read_run
+from eval.purse import Purse
+from eval.report import run_report
+from eval.runs import Data
+from eval.trials import Subject, attempt
+from rlm_dspy import ConfigurationError, InterpreterError, ProviderError
+from rlm_dspy.testing import ScriptedLM, code
+
+
+def outcomes(records):
+    return {record.id: record.outcome for record in records}
+
+
+def only(number, otherwise):
+    """Right but for one question."""
+
+    def reply(asked):
+        return otherwise(asked) if f"Say {number}." in asked.last else saying(asked)
+
+    return ScriptedLM(reply, num_retries=0)
+
+
+def test_right_and_wrong_answers_are_scored(tmp_path):
+    records = run(tmp_path, only(2, lambda asked: "something else"))
+    assert set(outcomes(records).values()) == {"scored"}
+    assert [record.score for record in records] == [1.0, 1.0, 0.0, 1.0, 1.0, 1.0]
+    assert [record.answer for record in records][:3] == ["0", "1", "something else"]
+    assert all(record.bill.calls == 1 and record.bill.dollars > 0 for record in records)
+
+
+def test_what_does_not_fit_the_model_is_the_programs_failure(tmp_path):
+    records = run(tmp_path, only(2, lambda asked: ContextLengthError("too long")))
+    assert outcomes(records)["q2"] == "failed"
+    assert records[2].score == 0.0
+    assert "too long" in records[2].error
+
+
+class Broken(dspy.Module):
+    def __init__(self, **_):
+        super().__init__()
+
+    def forward(self, context, question):
+        raise self.error
+
+
+class Mistaken(Broken):
+    error = KeyError("no such thing")
+
+
+class Unplugged(Broken):
+    error = InterpreterError("the REPL broke")
+
+
+def test_an_exception_of_the_program_is_its_failure(tmp_path):
+    records = run(tmp_path, ScriptedLM([""]), program="test_runner:Mistaken")
+    assert set(outcomes(records).values()) == {"failed"}
+    assert records[0].error == "KeyError: 'no such thing'"
+
+
+def test_a_repl_that_breaks_is_no_score(tmp_path):
+    records = run(tmp_path, ScriptedLM([""]), program="test_runner:Unplugged")
+    assert set(outcomes(records).values()) == {"infrastructure"}
+    assert [record.attempts for record in records] == [3] * 6
+    assert all(record.score is None and not record.scores for record in records)
+
+
+def test_a_provider_that_breaks_is_tried_again(tmp_path):
+    tries = []
+
+    def unwilling(asked):
+        tries.append(asked)
+        return ServerError("overloaded") if len(tries) < 3 else saying(asked)
+
+    records = run(tmp_path, only(2, unwilling))
+    assert set(outcomes(records).values()) == {"scored"}
+    assert [record.attempts for record in records] == [1, 1, 3, 1, 1, 1]
+    assert records[2].score == 1.0
+
+
+def test_a_provider_that_stays_broken_is_no_score_and_is_tried_again_when_resumed(tmp_path):
+    lm = only(2, lambda asked: ServerError("overloaded"))
+    records = run(tmp_path, lm)
+    assert outcomes(records)["q2"] == "infrastructure"
+    assert "overloaded" in records[2].error
+    start, found = read_run(tmp_path / "run")
+    assert "| all | 6 | 1.000 [1.000, 1.000] |" in run_report(start, found)
+    healthy = ScriptedLM(saying)
+    records = run(tmp_path, healthy)
+    assert set(outcomes(records).values()) == {"scored"}
+    assert len(healthy.asked) == 1
+
+
+def test_a_sub_query_that_the_provider_fails_is_never_scored_as_wrong(tmp_path):
+    """The run itself ends well, with `Missing` in place of what could not be had."""
+    plan = code("said = ask_each('Say it.', ['0', '1'])\nSUBMIT(answer=str(said[0] or 'nothing'))")
+
+    def reply(asked):
+        if "Functions, already defined:" in asked.system:
+            return plan
+        return ServerError("overloaded") if "0" in asked.last else "1"
+
+    records = run(tmp_path, ScriptedLM(reply, num_retries=0), program="rlm")
+    assert set(outcomes(records).values()) == {"infrastructure"}
+    assert records[0].status == "completed"
+
+
+def test_what_takes_too_long_is_a_time_out_and_no_score(tmp_path):
+    def slow(asked):
+        time.sleep(0.6)
+        return saying(asked)
+
+    records = run(tmp_path, only(2, slow), seconds=0.5)
+    assert outcomes(records)["q2"] == "timeout"
+    assert records[2].score is None
+    assert records[2].seconds >= 0.5
+    start, found = read_run(tmp_path / "run")
+    report = run_report(start, found)
+    assert "| all | 6 | 1.000 [1.000, 1.000] | 0.833 [0.500, 1.000] | 0 | 1 | 0 | 0 |" in report
+    assert "| timeout |" in report
+
+
+def test_what_does_not_end_at_all_is_left_behind_and_counted_at_its_worst(tmp_path):
+    lm = ScriptedLM(saying, seconds=60, max_tokens=100)
+    (example,) = data(tmp_path, 1).examples()
+    subject = Subject(Echo, lm, seconds=0.2, grace=0.1)
+    record = attempt(subject, example, Purse(None, PRICES), Journal(tmp_path / "calls.jsonl"))
+    assert (record.outcome, record.score) == ("timeout", None)
+    assert record.error == "TimeoutError: it did not end by itself at its limit"
+    assert (record.bill.calls, record.bill.estimated_calls) == (1, 1)
+
+
+def test_an_rlm_that_is_ended_by_its_limit_is_a_time_out_too(tmp_path):
+    def reply(asked):
+        if "Functions, already defined:" in asked.system:
+            return code("import time\nwhile True:\n    pass")
+        return "partial"
+
+    records = run(tmp_path, ScriptedLM(reply), program="rlm", seconds=1.0, given=data(tmp_path, 1))
+    assert (records[0].outcome, records[0].score) == ("timeout", None)
+
+
+def test_no_key_stops_the_run_at_once(tmp_path):
+    lm = ScriptedLM([AuthError("no key")], num_retries=0)
+    with pytest.raises(ProviderError, match="no key"):
+        run(tmp_path, lm, workers=1)
+    assert len(lm.asked) == 1
+    assert [line["kind"] for line in read_lines(tmp_path / "run" / "results.jsonl")] == ["start"]
+
+
+def test_the_money_of_the_whole_run_is_a_limit(tmp_path):
+    lm = ScriptedLM(lambda asked: saying(asked) + " " * 400, max_tokens=128)
+    records = run(tmp_path, lm, dollars=0.0105, workers=1)
+    spent = sum(record.bill.dollars for record in records)
+    assert spent <= 0.0105
+    assert [record.outcome for record in records] == ["scored"] * 4 + ["budget"]
+    more = run(tmp_path, lm, dollars=1.0, workers=1)
+    assert set(outcomes(more).values()) == {"scored"}
+    assert len(lm.asked) == 6
+    assert [record.bill for record in more[:4]] == [record.bill for record in records[:4]]
+
+
+def test_an_unknown_price_is_refused_before_anything_is_asked(tmp_path):
+    lm = ScriptedLM(saying, model="unpriced/model")
+    with pytest.raises(ConfigurationError, match="price of 'unpriced/model' is unknown"):
+        run(tmp_path, lm, dollars=1.0)
+    assert lm.asked == []
+
+
+def test_a_price_that_nobody_knows_is_told_with_the_table(tmp_path):
+    run(tmp_path, ScriptedLM(saying, model="unpriced/model"))
+    told = "No price is known for unpriced/model: its calls count as 0 dollars."
+    assert told in run_report(*read_run(tmp_path / "run"))
+
+
+def test_the_sub_model_is_charged_as_well(tmp_path):
+    lm, sub_lm = ScriptedLM(["wrong"]), ScriptedLM(saying)
+    records = run(tmp_path, lm, sub_lm=sub_lm)
+    assert [record.score for record in records] == [1.0] * 6
+    assert (len(lm.asked), len(sub_lm.asked)) == (0, 6)
+    assert all(record.bill.calls == 1 for record in records)
+
+
+def test_what_has_ended_is_not_run_again(tmp_path):
+    first = run(tmp_path, ScriptedLM(saying))
+    lm = ScriptedLM(saying)
+    assert run(tmp_path, lm) == first
+    assert lm.asked == []
+
+
+def test_a_torn_last_line_is_run_again(tmp_path):
+    first = run(tmp_path, ScriptedLM(saying), workers=1)
+    path = tmp_path / "run" / "results.jsonl"
+    path.write_bytes(path.read_bytes()[:-30])
+    lm = ScriptedLM(saying)
+    again = run(tmp_path, lm)
+    assert outcomes(again) == outcomes(first)
+    assert len(lm.asked) == 1
+
+
+def test_another_run_is_not_gone_on_with(tmp_path):
+    run(tmp_path, ScriptedLM(saying))
+    with pytest.raises(ConfigurationError, match="holds another run: seconds was 120.0, not 60.0"):
+        run(tmp_path, ScriptedLM(saying), seconds=60.0)
+    with pytest.raises(ConfigurationError, match="lm was 'scripted', not 'other'"):
+        run(tmp_path, ScriptedLM(saying, model="other"))
+
+
+def test_a_run_takes_the_examples_of_another(tmp_path):
+    given = data(tmp_path, 8)
+    run(tmp_path, ScriptedLM(saying), "first", given=given)
+    lm = ScriptedLM(saying)
+    records = run(tmp_path, lm, "second", given=given, same_as=tmp_path / "first")
+    assert [record.id for record in records] == [f"q{number}" for number in range(8)]
+    with pytest.raises(ConfigurationError, match="is a run of"):
+        run(tmp_path, lm, "third", given=Data("niah", 2), same_as=tmp_path / "first")
+
+
+def test_many_are_under_way_at_once(tmp_path):
+    lm = ScriptedLM(saying, seconds=0.2)
+    run(tmp_path, lm, workers=6)
+    assert lm.script.most_in_flight == 6
+
+
+def test_the_start_line_says_how_to_make_the_same_run(tmp_path):
+    run(tmp_path, ScriptedLM(saying))
+    start, _ = read_run(tmp_path / "run")
+    made = start["made_with"]
+    assert {"data", "command", "versions", "commit", "machine", "unpriced"} == set(made)
+    assert made["unpriced"] == []
+    assert "dspy" in made["versions"]
+    settings = start["settings"]
+    assert (settings["seed"], settings["examples"], settings["lm"]) == (1, 6, "scripted")
+    assert len(settings["prompts"]["unused"]) == 12
