@@ -13,6 +13,8 @@ from typing import Any
 from rlm_dspy.repl import methods, names, rules
 from rlm_dspy.repl.names import RefusedAttribute, exact
 
+_FUNCTION = types.FunctionType
+
 # Reading
 
 
@@ -44,7 +46,8 @@ def _denied(obj: Any, name: str) -> Any:
 def _read_class(cls: type, name: str) -> Any:
     """Reads a public attribute of a class."""
     if cls in rules.FREE_READ and cls in rules.USER_CLASSES and name != "mro":
-        return methods.from_class(cls, name, getattr(cls, name))  # nothing is refused on it
+        value = getattr(cls, name)  # nothing is refused on it
+        return value if type(value) is not _FUNCTION else methods.from_class(cls, name, value)
     # `register` of a shared abstract class would change it for everyone.
     shared = not rules.is_user_class(cls) and (
         rules.is_ours(cls) or not rules.is_open(cls) or name == "register"
