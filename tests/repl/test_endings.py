@@ -216,5 +216,5 @@ with RestrictedInterpreter(isolation="require", step_seconds=1) as repl:
 """
     script = f"import sys; sys.path[:0] = [{ROOT!r}]\n" + code
     command = [*UNSHARE, sys.executable, "-c", script]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(command, capture_output=True, text=True, timeout=180)
     assert result.stdout == "True\n2\n {True} 1234\n", result.stderr[-2000:]
