@@ -24,6 +24,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +97,7 @@ def _asked(facts: list[Fact], search: Callable[[str], list[Any]]) -> Measured:
 
 def with_bm25s(path: Path, facts: list[Fact]) -> Measured:
     """The same units, indexed by bm25s in memory."""
-    import bm25s
+    bm25s = import_module("bm25s")  # not of this project: `--with bm25s`
 
     from rlm_dspy.context.units import units
 
