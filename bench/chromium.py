@@ -27,6 +27,9 @@ FLAGS = (
 _CODES = {"Enter": 13, "Escape": 27, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39}
 _CODES |= {"ArrowDown": 40, "Home": 36, "End": 35, "Tab": 9}
 
+# Calls `done` when what the page's scripts made so far has been drawn.
+_DRAWN = "requestAnimationFrame(() => setTimeout(() => done(performance.now())))"
+
 
 def find() -> str | None:
     """Chromium's command; None where there is none."""
@@ -144,8 +147,7 @@ class Chromium:
         self.send("Page.navigate", url=address)
         self.evaluate("new Promise((done) => document.readyState === 'complete' ? done() : "
                       "addEventListener('load', done))")  # fmt: skip
-        drawn = "requestAnimationFrame(() => setTimeout(() => done(performance.now())))"
-        return float(self.evaluate(f"new Promise((done) => {drawn})")) / 1000
+        return float(self.evaluate(f"new Promise((done) => {_DRAWN})")) / 1000
 
     def evaluate(self, source: str) -> Any:
         """The value of an expression in the page, promises awaited.
@@ -165,6 +167,7 @@ class Chromium:
             code = {"windowsVirtualKeyCode": _CODES[key]} if key in _CODES else {"text": key}
             self.send("Input.dispatchKeyEvent", type="keyDown", key=key, **code)
             self.send("Input.dispatchKeyEvent", type="keyUp", key=key, **code)
+        self._settle()
 
     def click(self, x: float, y: float) -> None:
         """Clicks at a place of the page, in CSS pixels."""
@@ -172,6 +175,11 @@ class Chromium:
             self.send(
                 "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1
             )  # fmt: skip
+        self._settle()
+
+    def _settle(self) -> None:
+        """Waits for what an input set off: a changed address reaches the page in a later task."""
+        self.evaluate(f"new Promise((done) => {_DRAWN})")
 
     def picture(self, path: Path) -> None:
         """Saves what the screen shows as a PNG."""

@@ -320,11 +320,14 @@ def failure(event: SubQueryFailed) -> SubQueryError:
 def typed(signature: type[dspy.Signature], kind: Any) -> type[dspy.Signature]:
     """The sub-query's signature with a typed response; instructions and demos carry over."""
     try:
-        return _typed_signature(signature, kind)
+        return _typed_signature(signature, kind, repr(kind))
     except TypeError:  # an unhashable type
         return signature.with_updated_fields("response", type_=kind)
 
 
 @functools.lru_cache(maxsize=256)
-def _typed_signature(signature: type[dspy.Signature], kind: Any) -> type[dspy.Signature]:
+def _typed_signature(
+    signature: type[dspy.Signature], kind: Any, shown: str
+) -> type[dspy.Signature]:
+    """Kept by how the type is shown too: `Literal`s of another order compare equal."""
     return signature.with_updated_fields("response", type_=kind)

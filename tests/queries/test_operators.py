@@ -320,3 +320,10 @@ def test_how_many_share_a_call(pack, calls):
     result, sub = run(source, script)
     assert result.answer == str(list(range(20)))
     assert len(sub.asked) == calls
+
+
+@pytest.mark.parametrize("names", [["a", "b", "c"], ["c", "a", "b"], ["b", "c", "a"]])
+def test_options_are_asked_for_in_their_order_whatever_was_asked_before(names):
+    source = f"SUBMIT(answer=ask('Which?', 'text', returns={{'enum': {names}}}))"
+    _, sub = run(source, ["a"])
+    assert f"exactly one of: {', '.join(names)}." in sub.asked[0].last
