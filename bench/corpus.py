@@ -1,4 +1,4 @@
-"""A made-up text of any size with facts in it, for `bench.search`.
+"""A made-up text of any size with facts in it, in a file or a folder of files.
 
 Words have Zipf's frequencies, sentences of them are drawn again and again, and each fact is told
 once, at a seeded random place.
@@ -16,6 +16,8 @@ _OTHER_LETTERS = "éüñøßжя漢字"
 # Sentences are drawn from this many bytes of different ones.
 _POOL_BYTES = 64 << 20
 _DRAWN = 100_000
+# Of a folder: the share of its largest file, how many others there are, and the small ones.
+_LARGEST, _OTHERS, _SMALL, _SMALL_BYTES = 0.7, 190, 2_000, 8_000
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class Corpus:
-    """A text in a file, and what is told in it."""
+    """A text in a file or a folder, and what is told in it."""
 
     path: Path
     facts: list[Fact]
@@ -60,14 +62,51 @@ def write(path: Path, size: int, seed: int, *, ascii_only: bool = True, count: i
     pool = _sentences(draw, min(size, _POOL_BYTES), ascii_only=ascii_only)
     told = facts(count, seed)
     places = sorted(draw.randrange(size * 99 // 100) for _ in told)
-    waiting = list(zip(places, told, strict=True))[::-1]
-    written = 0
+    _fill(path, size, draw, pool, list(zip(places, told, strict=True)))
+    return Corpus(path, told)
+
+
+def write_folder(folder: Path, size: int, seed: int, count: int = 100) -> Corpus:
+    """Write a folder of texts: one that is large, some that are not, and very many small ones.
+
+    A seventh of the words has a character beyond ASCII.
+
+    Args:
+        folder: Where; it is not there yet.
+        size: How many bytes all have together, about; at least 20,000,000.
+        seed: Of the words.
+        count: How many facts are told.
+    """
+    draw = random.Random(seed)
+    pool = _sentences(draw, min(size, _POOL_BYTES), ascii_only=False)
+    largest = int(size * _LARGEST)
+    other = (size - largest - _SMALL * _SMALL_BYTES) // _OTHERS
+    sizes = {"all.log": largest}
+    sizes |= {f"reports/{number:03}.txt": other for number in range(_OTHERS)}
+    sizes |= {f"notes/{n // 100:02}/{n % 100:02}.md": _SMALL_BYTES for n in range(_SMALL)}
+    told = facts(count, seed)
+    chosen = draw.choices(list(sizes), list(sizes.values()), k=count)
+    for name, length in sizes.items():
+        here = [fact for fact, file in zip(told, chosen, strict=True) if file == name]
+        places = sorted(draw.randrange(length * 9 // 10) for _ in here)
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _fill(path, length, draw, pool, list(zip(places, here, strict=True)))
+    return Corpus(folder, told)
+
+
+def _fill(
+    path: Path, size: int, draw: random.Random, pool: list[bytes], told: list[tuple[int, Fact]]
+) -> None:
+    """Write sentences of a pool, and facts each behind a place."""
+    waiting, written = told[::-1], 0
+    mean = sum(map(len, pool[:1000])) / len(pool[:1000])
     with path.open("wb") as file:
         while written < size:
-            written += file.write(b"".join(draw.choices(pool, k=_DRAWN)))
+            wanted = min(_DRAWN, int((size - written) / mean) + 1)
+            written += file.write(b"".join(draw.choices(pool, k=wanted)))
             while waiting and waiting[-1][0] < written:
                 written += file.write(waiting.pop()[1].told.encode() + b"\n")
-    return Corpus(path, told)
 
 
 def _sentences(draw: random.Random, size: int, *, ascii_only: bool) -> list[bytes]:

@@ -3,9 +3,9 @@
     uv run --all-extras python -m bench.search --megabytes 1000
     uv run --all-extras --with bm25s python -m bench.search --megabytes 100 --engines
 
-Every row is measured in a process of its own. Anonymous memory is `RssAnon` of /proc, read fifty
-times a second; pages of the file and of the index are shown apart. `grep -c` and `wc -m` run over
-the same file, which was read before, in the same locale.
+Every row is measured in a process of its own; its anonymous memory and the pages of the file and of
+the index are shown apart. `grep -c` and `wc -m` run over the same file, which was read before, in
+the same locale.
 
 With `--engines` the units of the text are also indexed by bm25s, which holds its index in memory:
 give it a small text.
@@ -14,61 +14,26 @@ give it a small text.
 import argparse
 import json
 import logging
-import multiprocessing
 import os
-import re
 import statistics
 import subprocess
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from bench.corpus import Corpus, Fact, write
 from bench.header import command_line, header
+from bench.memory import Measured, measured
 from bench.tables import megabytes, seconds, table
 from rlm_dspy import Context
 
 _LOCALE = {**os.environ, "LC_ALL": "C.UTF-8"}
-_STATUS = re.compile(r"^(RssAnon|RssFile):\s+(\d+) kB$", re.MULTILINE)
-_PAUSE = 0.02
 _LITERAL = "Wyoming"  # nowhere, so that all of the text is searched
 _PATTERNS = (_LITERAL, r"[0-9]{4}-[0-9]{2}", r"(?i)wyoming|montana", r"\bW\w+\s\w+ing\b.*x$")
 _K = 3
-
-
-class Memory:
-    """The most memory that this process has had, in bytes."""
-
-    def __init__(self) -> None:
-        self.anonymous = self.of_files = 0
-        self._done = threading.Event()
-
-    @contextmanager
-    def watched(self) -> Generator[None]:
-        """Reads it while the block runs."""
-        thread = threading.Thread(target=self._run, daemon=True)
-        thread.start()
-        try:
-            yield
-        finally:
-            self._done.set()
-            thread.join()
-
-    def _run(self) -> None:
-        while True:
-            sizes = dict(_STATUS.findall(Path("/proc/self/status").read_text()))
-            self.anonymous = max(self.anonymous, int(sizes["RssAnon"]) << 10)
-            self.of_files = max(self.of_files, int(sizes["RssFile"]) << 10)
-            if self._done.wait(_PAUSE):
-                return
-
-
-Measured = dict[str, Any]
 
 
 def reading(path: Path, _: list[Fact]) -> Measured:
@@ -127,29 +92,6 @@ def grepping(path: Path, pattern: str) -> Measured:
     return {"took": time.perf_counter() - began, "count": count}
 
 
-def _child(connection: Any, measure: Callable[..., Measured], arguments: tuple[Any, ...]) -> None:
-    memory = Memory()
-    began = time.perf_counter()
-    with memory.watched():
-        measured = measure(*arguments)
-    took = time.perf_counter() - began
-    files = {"anonymous": memory.anonymous, "of_files": memory.of_files}
-    connection.send({"took": took, **files, **measured})
-
-
-def measured(measure: Callable[..., Measured], *arguments: Any) -> Measured:
-    """What a function measures in a process of its own."""
-    spawning = multiprocessing.get_context("spawn")
-    ours, theirs = spawning.Pipe()
-    process = spawning.Process(target=_child, args=(theirs, measure, arguments))
-    process.start()
-    theirs.close()
-    try:
-        return ours.recv()
-    finally:
-        process.join()
-
-
 def timed(*command: str) -> float:
     """The best of three runs of another program, in seconds."""
     times = []
@@ -193,7 +135,7 @@ def rows(corpus: Corpus, cache: Path, *, engines: bool) -> Iterator[list[str]]:
             note += f"; `grep -c`: {seconds(timed('grep', '-c', pattern, str(path)))}"
         yield _row(f"grep `{pattern}`", found["took"], size, found, note)
     found = measured(searching, path, corpus.facts)
-    note = f"index {megabytes(_size(cache))}; {_queries(found, corpus.facts)}"
+    note = f"index {megabytes(_size(cache / 'search'))}; {_queries(found, corpus.facts)}"
     yield _row("index, tantivy", found["made"], size, found, note)
     found = measured(searching, path, corpus.facts)
     yield _row("index, the second time", found["made"], size, found, _queries(found, corpus.facts))

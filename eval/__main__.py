@@ -69,7 +69,10 @@ def tasks() -> None:
 @app.command()
 def run(  # noqa: PLR0913 - a command's options are its arguments
     task: Task,
-    out: Annotated[Path, typer.Option(help="The run's folder; one that is there is gone on with.")],
+    out: Annotated[
+        Path,
+        typer.Option(file_okay=False, help="The run's folder; one that is there is gone on with."),
+    ],
     program: Program = "rlm",
     lm: Model = None,
     sub_lm: SubModel = None,

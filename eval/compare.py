@@ -103,16 +103,22 @@ def paired(first: Measured, second: Measured, *, late_as_zero: bool = False) -> 
 
 def _pairs(runs: Sequence[Measured]) -> str:
     first, *others = runs
-    rows = []
+    rows, few = [], []
     for run in others:
+        name = f"{run.name} − {first.name}"
         plain, strict = paired(first, run), paired(first, run, late_as_zero=True)
-        rows.append([f"{run.name} − {first.name}", *difference_cells(plain)])
+        found = {name: plain}
         if strict.n != plain.n:
-            rows.append(["the same, time-outs as 0", *difference_cells(strict)])
+            found[f"{name}, time-outs as 0"] = strict
+        rows += [[told, *difference_cells(one)] for told, one in found.items()]
+        few += [told for told, one in found.items() if one.contexts < FEWEST_CONTEXTS]
     text = "Paired, over the examples that have a score in both:\n\n"
     text += table(["runs", *PAIR_HEAD], rows)
-    if paired(first, others[0]).contexts < FEWEST_CONTEXTS:
-        text += f"\n\nFewer than {FEWEST_CONTEXTS} contexts: no difference can be significant."
+    if few:
+        text += (
+            f"\n\nOver fewer than {FEWEST_CONTEXTS} contexts no difference can be significant: "
+            f"{'; '.join(few)}."
+        )
     return text
 
 

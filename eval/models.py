@@ -27,7 +27,7 @@ def lm_named(
             environment names.
         examples: What a simulated model knows.
         seed: In which answers it errs.
-        cache: Whether dspy's cache may answer.
+        cache: Whether dspy's cache may answer; never for the simulated model.
         role: "main" or "sub".
 
     Raises:
@@ -40,7 +40,7 @@ def lm_named(
         share = float(rate or 0)
     except ValueError as error:
         raise ConfigurationError(f"{name!r}: write {ORACLE}:0.05 for 5 % of errors.") from error
-    return oracle_lm(examples, error_rate=share, seed=seed, cache=cache)
+    return oracle_lm(examples, error_rate=share, seed=seed)
 
 
 def _loaded(lm: Any) -> Any:

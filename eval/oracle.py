@@ -41,15 +41,16 @@ _FENCE = re.compile(r"<(\w+)>\n(.*?)\n</\1>", re.DOTALL)
 
 
 def oracle_lm(
-    examples: Iterable[dspy.Example], *, error_rate: float = 0.0, seed: int = 0, cache: bool = False
+    examples: Iterable[dspy.Example], *, error_rate: float = 0.0, seed: int = 0
 ) -> dspy.LM:
     """A simulated model for some examples, as planner and as sub-model.
+
+    dspy's cache, which knows neither its seed nor its examples, never answers for it.
 
     Args:
         examples: What it will be asked, of `oolong_synth`, `oolong_pairs` and `niah`.
         error_rate: The share of its sub-query answers that are wrong, 0 to 1.
         seed: Which ones.
-        cache: Whether dspy's cache is used.
 
     Returns:
         The model, whose name begins with "simulated".
@@ -62,7 +63,7 @@ def oracle_lm(
         f"simulated/oracle:{error_rate:g}",
         engine=_Engine(oracle),
         async_engine=_AsyncEngine(oracle),
-        cache=cache,
+        cache=False,
     )
 
 

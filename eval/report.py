@@ -19,10 +19,10 @@ FAILURES_HEAD = ("outcome", "why", "n")
 REASON_CHARS = 160
 LEGEND = (
     "Score: the mean over examples that ended in time, with the bootstrap 95 % interval over "
-    "contexts. Failed: the program ended without an answer, counted as 0. Time-outs: took longer "
-    "than {seconds:g} s; in no score but `time-outs as 0`. Broken: a model or the REPL broke, in "
-    "no score. Calls, tokens, dollars and seconds of an example: median / 90th percentile; tokens "
-    "of calls that broke off are upper bounds."
+    "contexts. Failed: the program ended without an answer, counted as 0. Time-outs: ended by the "
+    "limit of {seconds:g} s; in no score but `time-outs as 0`. Broken: a model or the REPL broke, "
+    "in no score. Calls, tokens, dollars and seconds of an example: median / 90th percentile; "
+    "tokens of calls that broke off are upper bounds."
 )
 
 

@@ -1,5 +1,7 @@
 r"""`PlainRLM`: an `RLM` on the bare question, with nothing said about the kind of work.
 
+What is short is answered by one direct call.
+
 >>> import dspy
 >>> from rlm_dspy.testing import ScriptedLM, code
 >>> lm = ScriptedLM([code("print(context[-30:])"), code("SUBMIT(answer=context[-5:-1])")])
@@ -12,7 +14,7 @@ from typing import Any
 
 import dspy
 
-from rlm_dspy import RLM, Budget
+from rlm_dspy import RLM, Budget, RLMOptions
 
 
 class AnswerOverContext(dspy.Signature):
@@ -24,7 +26,7 @@ class AnswerOverContext(dspy.Signature):
 
 
 class PlainRLM(RLM):
-    """A planner in a REPL, and nothing else.
+    """A planner in a REPL, or one direct call where the input is short.
 
     Args:
         sub_lm: The sub-queries' model, or its name.
@@ -32,4 +34,5 @@ class PlainRLM(RLM):
     """
 
     def __init__(self, *, sub_lm: Any = None, budget: Budget | None = None) -> None:
-        super().__init__(AnswerOverContext, sub_lm=sub_lm, budget=budget)
+        options = RLMOptions(route="auto")
+        super().__init__(AnswerOverContext, sub_lm=sub_lm, budget=budget, options=options)

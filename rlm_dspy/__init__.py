@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rlm_dspy.context import Document as Document
     from rlm_dspy.context import ReadLimits as ReadLimits
     from rlm_dspy.context import ReadOptions as ReadOptions
+    from rlm_dspy.context import ReadProgress as ReadProgress
     from rlm_dspy.context import Span as Span
     from rlm_dspy.dspy_errors import CodeFailed as CodeFailed
     from rlm_dspy.dspy_errors import InterpreterError as InterpreterError
@@ -28,19 +29,28 @@ if TYPE_CHECKING:
     from rlm_dspy.errors import BudgetExceeded as BudgetExceeded
     from rlm_dspy.errors import ConfigurationError as ConfigurationError
     from rlm_dspy.errors import ContextError as ContextError
+    from rlm_dspy.errors import MCPToolError as MCPToolError
     from rlm_dspy.errors import ReplayMismatch as ReplayMismatch
     from rlm_dspy.errors import RLMError as RLMError
     from rlm_dspy.errors import StoreError as StoreError
     from rlm_dspy.errors import SubQueryError as SubQueryError
     from rlm_dspy.files import File as File
     from rlm_dspy.lookups import Lookup as Lookup
+    from rlm_dspy.mcp_tools import MCPTools as MCPTools
+    from rlm_dspy.missing import Missing as Missing
+    from rlm_dspy.models import Embedder as Embedder
     from rlm_dspy.models import resolve_lm as resolve_lm
     from rlm_dspy.options import RLMOptions as RLMOptions
     from rlm_dspy.queries.images import ImageReader as ImageReader
     from rlm_dspy.repl import RestrictedInterpreter as RestrictedInterpreter
     from rlm_dspy.rlm import RLM as RLM
     from rlm_dspy.run import Run as Run
+    from rlm_dspy.runs.export import TrainingData as TrainingData
+    from rlm_dspy.runs.filters import RunFilter as RunFilter
     from rlm_dspy.runs.recipes import Recipe as Recipe
+    from rlm_dspy.runs.telemetry import Telemetry as Telemetry
+    from rlm_dspy.runs.telemetry import instrument as instrument
+    from rlm_dspy.runs.telemetry import uninstrument as uninstrument
 
 _PUBLIC = {
     "rlm_dspy.rlm": ["RLM"],
@@ -50,16 +60,29 @@ _PUBLIC = {
     "rlm_dspy.files": ["File"],
     "rlm_dspy.citations": ["Citation"],
     "rlm_dspy.lookups": ["Lookup"],
-    "rlm_dspy.context": ["Context", "Document", "ReadLimits", "ReadOptions", "Span"],
+    "rlm_dspy.context": [
+        "Context",
+        "Document",
+        "ReadLimits",
+        "ReadOptions",
+        "ReadProgress",
+        "Span",
+    ],
+    "rlm_dspy.runs.export": ["TrainingData"],
+    "rlm_dspy.runs.filters": ["RunFilter"],
     "rlm_dspy.runs.recipes": ["Recipe"],
+    "rlm_dspy.runs.telemetry": ["Telemetry", "instrument", "uninstrument"],
     "rlm_dspy.repl": ["RestrictedInterpreter"],
-    "rlm_dspy.models": ["resolve_lm"],
+    "rlm_dspy.models": ["Embedder", "resolve_lm"],
+    "rlm_dspy.mcp_tools": ["MCPTools"],
+    "rlm_dspy.missing": ["Missing"],
     "rlm_dspy.queries.images": ["ImageReader"],
     "rlm_dspy.errors": [
         "RLMError",
         "ConfigurationError",
         "ContextError",
         "SubQueryError",
+        "MCPToolError",
         "BudgetExceeded",
         "StoreError",
         "ReplayMismatch",

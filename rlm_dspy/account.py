@@ -11,7 +11,7 @@ An account is shared by a whole tree of runs and may be used from any thread.
 import threading
 import time
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from rlm_dspy.budget import Budget, Spend, Usage
 from rlm_dspy.errors import BudgetExceeded
@@ -38,6 +38,31 @@ _NOTHING: dict[str, float] = {
 }
 
 
+class Cap(Protocol):
+    """A limit on dollars that many runs share; its `str` says it in words."""
+
+    @property
+    def held(self) -> float:
+        """What only last extractions and direct answers may use, in dollars."""
+        ...
+
+    def left(self) -> float:
+        """What is neither spent nor reserved, in dollars."""
+        ...
+
+    def reserve(self, dollars: float, held: float) -> Any:
+        """Holds an attempt's worst case, and leaves `held` dollars.
+
+        Raises:
+            BudgetExceeded: The cap does not allow it; nothing was held.
+        """
+        ...
+
+    def settle(self, hold: Any, reserved: float, dollars: float) -> None:
+        """Charges what an attempt cost; `hold` is what `reserve` gave for `reserved` dollars."""
+        ...
+
+
 @dataclass
 class Reservation:
     """One attempt's worst case, held until it is settled or released."""
@@ -46,6 +71,7 @@ class Reservation:
     tokens: int
     dollars: float
     open: bool = True
+    hold: Any = None
 
 
 class Account:
@@ -53,12 +79,15 @@ class Account:
 
     Args:
         budget: The limits.
+        elapsed: Seconds that a run had taken before it was resumed.
+        cap: Limits what this run and others cost together; None for no such limit.
     """
 
-    def __init__(self, budget: Budget):
+    def __init__(self, budget: Budget, elapsed: float = 0.0, cap: Cap | None = None):
         self.budget = budget
+        self.cap = cap
         self.depth = 0
-        self.started = time.monotonic()
+        self.started = time.monotonic() - elapsed
         self._lock = threading.Lock()
         self._spend = Spend()
         self._reserved = {"tokens": 0.0, "dollars": 0.0}
@@ -68,6 +97,12 @@ class Account:
         """What was spent so far; reservations in flight are not in it."""
         with self._lock:
             return replace(self._spend, seconds=self.elapsed())
+
+    @property
+    def dollar_limit(self) -> str:
+        """What limits dollars, in words; empty where nothing does."""
+        own = self.budget.dollars
+        return f"{own:g} dollars" if own is not None else str(self.cap or "")
 
     def elapsed(self) -> float:
         """Seconds since the account was opened."""
@@ -86,7 +121,10 @@ class Account:
     def left(self, limit: str, role: str) -> float:
         """What `role` may still use of `limit`, in the limit's unit; infinite without a limit."""
         with self._lock:
-            return self._left(limit, role)
+            left = self._left(limit, role)
+        if self.cap is None or limit != "dollars":
+            return left
+        return min(left, self.cap.left() - self._held_by_cap(role))
 
     def seconds_left(self, role: str) -> float:
         """Seconds until `role` must have ended; infinite without a limit."""
@@ -117,10 +155,11 @@ class Account:
                 left = self._left(limit, role)
                 if left < amount or (limit == "seconds" and left <= 0):
                     raise self._exceeded(limit, amount, left)
+            hold = self.cap.reserve(dollars, self._held_by_cap(role)) if self.cap else None
             self._reserved["tokens"] += tokens
             self._reserved["dollars"] += dollars
             self._add(role, calls=1)
-        return Reservation(role, tokens, dollars)
+        return Reservation(role, tokens, dollars, hold=hold)
 
     def settle(self, reservation: Reservation, usage: Usage) -> None:
         """Charges what the attempt used and frees the rest of its reservation.
@@ -132,7 +171,7 @@ class Account:
         with self._lock:
             if not reservation.open:
                 return
-            self._free(reservation)
+            self._free(reservation, usage.dollars)
             self._charge(reservation.role, usage)
 
     def release(self, reservation: Reservation, *, counts: bool = True) -> None:
@@ -145,7 +184,7 @@ class Account:
         with self._lock:
             if not reservation.open:
                 return
-            self._free(reservation)
+            self._free(reservation, 0.0)
             if not counts:
                 self._add(reservation.role, calls=-1, cache_hits=1)
 
@@ -153,6 +192,23 @@ class Account:
         """Counts an answer of the cache, which costs nothing and which no limit refuses."""
         with self._lock:
             self._add(role, cache_hits=1)
+
+    def adopt(self, role: str, usage: Usage, *, cache_hit: bool = False, depth: int = 0) -> None:
+        """Charges what was paid before, in the part of a run that its record answers.
+
+        Args:
+            role: The predictor that asked.
+            usage: What the attempt used.
+            cache_hit: It was no call: the cache answered.
+            depth: How many levels below the run it was made.
+        """
+        role = f"{role}@{depth}" if depth else role
+        with self._lock:
+            if cache_hit:
+                self._add(role, cache_hits=1)
+            else:
+                self._add(role, calls=1)
+                self._charge(role, usage)
 
     def take_step(self) -> int:
         """Counts one step of the planner.
@@ -177,6 +233,9 @@ class Account:
         held = 0 if role in (EXTRACT, DIRECT) else self.held(limit)
         return total - used - self._reserved.get(limit, 0) - held
 
+    def _held_by_cap(self, role: str) -> float:
+        return 0.0 if self.cap is None or role in (EXTRACT, DIRECT) else self.cap.held
+
     def _exceeded(self, limit: str, asked: float, left: float) -> BudgetExceeded:
         total = getattr(self.budget, limit)
         message = (
@@ -189,8 +248,10 @@ class Account:
         """This account for a sub-run."""
         return SubAccount(self, 1)
 
-    def _free(self, reservation: Reservation) -> None:
+    def _free(self, reservation: Reservation, dollars: float) -> None:
         reservation.open = False
+        if self.cap is not None:
+            self.cap.settle(reservation.hold, reservation.dollars, dollars)
         self._reserved["tokens"] -= reservation.tokens
         self._reserved["dollars"] -= reservation.dollars
 
@@ -246,6 +307,11 @@ class SubAccount:
         """What the whole tree has spent so far."""
         return self._account.spend
 
+    @property
+    def dollar_limit(self) -> str:
+        """See `Account.dollar_limit`."""
+        return self._account.dollar_limit
+
     def child(self) -> "SubAccount":
         """The account for a sub-run of the sub-run."""
         return SubAccount(self._account, self.depth + 1)
@@ -269,6 +335,10 @@ class SubAccount:
     def release(self, reservation: Reservation, *, counts: bool = True) -> None:
         """See `Account.release`."""
         self._account.release(reservation, counts=counts)
+
+    def adopt(self, role: str, usage: Usage, *, cache_hit: bool = False, depth: int = 0) -> None:
+        """See `Account.adopt`."""
+        self._account.adopt(role, usage, cache_hit=cache_hit, depth=depth)
 
     def hit(self, role: str) -> None:
         """See `Account.hit`."""

@@ -19,13 +19,13 @@ from typing import Any, Literal, get_args, get_origin
 import dspy
 import json_repair
 from dspy.adapters.chat_adapter import ChatAdapter, field_header_pattern
-from dspy.adapters.types.base_type import Type as DspyType
 from dspy.adapters.utils import apply_output_field_defaults, serialize_for_json
 from dspy.utils.exceptions import AdapterParseError
 from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
 
 from rlm_dspy.coercion import coerce_text, type_name, validated
-from rlm_dspy.signatures import neutral
+from rlm_dspy.fencing import fence
+from rlm_dspy.signatures import is_plan, is_special
 
 # A reply ends with its block: what a model writes after it is imagined output.
 STOP = ("\n```\n", "\nOutput:")
@@ -144,11 +144,6 @@ def _grammar(gbnf: str) -> dict[str, Any]:
     return {"extra_body": {"grammar": gbnf}}
 
 
-def is_plan(signature: type[dspy.Signature]) -> bool:
-    """Whether a signature is the planner's, whatever its instructions."""
-    return "code" in signature.output_fields and "rules" in signature.input_fields
-
-
 def split_reply(reply: str) -> tuple[str, str]:
     """The planner's reply as reasoning and code.
 
@@ -208,16 +203,9 @@ def _headers(reply: str) -> list[str]:
 def _lean(signature: type[dspy.Signature]) -> bool:
     """Whether all fields are plain: images, tools and other dspy types need dspy's own format."""
     annotations = [field.annotation for field in signature.fields.values()]
-    if any(_is_special(annotation) for annotation in annotations):
+    if any(is_special(annotation) for annotation in annotations):
         return False
     return is_plan(signature) or dspy.History not in annotations
-
-
-def _is_special(annotation: Any) -> bool:
-    """Whether a type is one of dspy's own, or holds one, as `list[dspy.Image]` does."""
-    if isinstance(annotation, type) and issubclass(annotation, DspyType):
-        return True
-    return any(_is_special(member) for member in get_args(annotation))
 
 
 def _user(signature: type[dspy.Signature], turn: Any) -> str:
@@ -231,7 +219,7 @@ def _user(signature: type[dspy.Signature], turn: Any) -> str:
         if "text" in given:
             parts.append(fence("text", str(given["text"])))
     else:
-        parts = [fence(name, _plain(value)) for name, value in given.items()]
+        parts = [fence(name, _plain(given[name]), *given) for name in given]
     return "\n\n".join([*parts, _answer_form(signature)]).strip()
 
 
@@ -244,12 +232,6 @@ def _assistant(signature: type[dspy.Signature], turn: Any) -> str:
         value = next(iter(values.values()))
         return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return json.dumps(values, ensure_ascii=False)
-
-
-def fence(name: str, text: str) -> str:
-    """Untrusted text between marks that it cannot close."""
-    text = neutral(text.replace(f"</{name}>", f"< /{name}>"))
-    return f"<{name}>\n{text}\n</{name}>"
 
 
 def _plain(value: Any) -> str:

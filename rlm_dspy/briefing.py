@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from rlm_dspy.fencing import fence
 from rlm_dspy.rules import next_step, rules, variables
 from rlm_dspy.task import Task
 
@@ -41,18 +42,30 @@ class Briefing:
         )
 
     def variables(self, preview: int | None = None) -> str:
-        """What the inputs hold.
+        """What the inputs hold, and what was asked before.
 
         Args:
             preview: How much of a long one is shown, characters; None: as the options say.
         """
         options = self._task.options
-        return variables(
+        held = variables(
             self._task.outer,
             self._inputs,
             preview=options.preview_chars if preview is None else preview,
             whole=options.context_above_chars,
         )
+        return f"{held}\n\n{self._task.earlier}" if self._task.earlier else held
+
+    def after(self, step: int, said: str, *, printed: bool) -> str:
+        """The user turn after a step.
+
+        Args:
+            step: The step.
+            said: What came of it.
+            printed: Whether code printed that, so that texts may stand in it.
+        """
+        shown = fence("output", said.rstrip()) if printed else said.rstrip()
+        return f"{shown}\n\n{self.next(step)}"
 
     def next(self, step: int) -> str:
         """What ends a user turn, after a step (0: before the first)."""

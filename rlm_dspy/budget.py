@@ -1,5 +1,6 @@
 """What a run may spend, and what it has spent."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -117,6 +118,12 @@ class Spend:
     cache_hits: int = 0
     estimated_calls: int = 0
     by_role: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, numbers: Mapping[str, Any]) -> "Spend":
+        """What `as_dict` wrote."""
+        names = {known.name for known in fields(cls)}
+        return cls(**{name: value for name, value in numbers.items() if name in names})
 
     @property
     def tokens(self) -> int:

@@ -1,8 +1,9 @@
-"""What `rlm cache` shows and does: dspy's cache of models' answers, which is the only one.
+"""What `rlm cache` shows and does: dspy's cache of models' answers, and the texts of files.
 
-Its folder and its limit are dspy's own settings: `DSPY_CACHEDIR`, and `DSPY_CACHE_LIMIT` in bytes;
-beyond the limit, the answers that were not used for longest go first. Several processes may use it
-at once.
+dspy's is the only cache of answers. Its folder and its limit are dspy's own settings:
+`DSPY_CACHEDIR`, and `DSPY_CACHE_LIMIT` in bytes; beyond the limit, the answers that were not used
+for longest go first. The texts that files were read as lie in the cache folder, up to
+`RLM_TEXTS_MB`. Several processes may use both at once.
 """
 
 from dataclasses import dataclass
@@ -14,15 +15,39 @@ class CacheStats:
 
     Args:
         folder: Where it lies; empty where there is none.
-        answers: How many answers it holds.
+        entries: How many answers, or texts, it holds.
         size: What it takes on disk, in bytes.
         limit: What it may take, in bytes.
     """
 
     folder: str
-    answers: int
+    entries: int
     size: int
     limit: int
+
+
+def texts_stats() -> CacheStats:
+    """How full the cache of files' texts is."""
+    from rlm_dspy.context.kept_texts import folder, limit_bytes, opened
+
+    if not folder().is_dir():
+        return CacheStats(str(folder()), 0, 0, limit_bytes())
+    with opened() as kept:
+        return CacheStats(str(folder()), len(kept), kept.volume(), limit_bytes())
+
+
+def clear_texts() -> int:
+    """Forgets the texts of files; reading them makes them again.
+
+    Returns:
+        How many there were.
+    """
+    from rlm_dspy.context.kept_texts import folder, opened
+
+    if not folder().is_dir():
+        return 0
+    with opened() as kept:
+        return kept.clear()
 
 
 def cache_stats() -> CacheStats:

@@ -1,7 +1,11 @@
 """Which models answer at a terminal, and what is known of them before they are asked."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from rlm_dspy.errors import ConfigurationError
+from rlm_dspy.outcome import UsageError
 
 if TYPE_CHECKING:
     import dspy
@@ -29,21 +33,75 @@ def models_of(model: str | None, sub_model: str | None, **options: Any) -> Model
     """The models by their names; None is what the environment names.
 
     Args:
-        model: The name of the model that plans.
-        sub_model: The name of the one for sub-queries.
+        model: The name of the model that plans; several with commas stand in for each other.
+        sub_model: The name of the one for sub-queries, or several.
         **options: Given to `dspy.LM`.
 
     Raises:
         ConfigurationError: A name, a key or the weights are missing or wrong.
     """
-    from rlm_dspy.models import resolve_lm
     from rlm_dspy.settings import settings
 
-    main = resolve_lm(model, **_access(model, model), **options)
+    main = _resolved(model, model, options)
     sub_model = sub_model or settings().rlm_sub_model
-    if sub_model is None:
-        return Models(main)
-    return Models(main, resolve_lm(sub_model, role="sub", **_access(sub_model, model), **options))
+    return Models(main, _resolved(sub_model, model, options) if sub_model is not None else None)
+
+
+def refuse_far(
+    models: tuple[str | None, str | None, str | None],
+    *,
+    paths: Sequence[str] = (),
+    urls: bool = False,
+    mcp: str | None = None,
+) -> None:
+    """Refuses what would leave this machine, before any of it is read or asked.
+
+    Args:
+        models: The names of the models that plan, answer sub-queries and read images; None as
+            for `models_of`, and for nobody.
+        paths: What is to be read.
+        urls: Whether URLs in what is read may be fetched.
+        mcp: A file that names MCP servers.
+
+    Raises:
+        UsageError: A URL may be fetched.
+        ConfigurationError: A model or a server is not on this machine, or a name is not valid.
+    """
+    from rlm_dspy.context.fetching import is_url
+    from rlm_dspy.models import resolve_lm
+    from rlm_dspy.models.places import far_host, refuse_elsewhere
+
+    if urls or any(map(is_url, paths)):
+        raise UsageError("--local-only fetches nothing: leave --urls out, and paths that are URLs.")
+    main, sub, vision = models
+    chosen = models_of(main, sub)
+    sees = resolve_lm(vision) if vision is not None else None
+    refuse_elsewhere([chosen.main, chosen.sub, sees])
+    for name, url in _servers(mcp).items():
+        if host := far_host(url):
+            raise ConfigurationError(
+                f"The MCP server {name!r} is not on this machine ({host}), and nothing may leave "
+                "it (--local-only or RLM_LOCAL_ONLY): leave it out of the configuration.",
+                server=name,
+            )
+
+
+def _servers(mcp: str | None) -> dict[str, str]:
+    if mcp is None:
+        return {}
+    from rlm_dspy.mcp_tools import MCPTools
+
+    return MCPTools(mcp).urls
+
+
+def _resolved(name: str | None, main: str | None, options: dict[str, Any]) -> "dspy.BaseLM":
+    from rlm_dspy.models import resolve_lm
+    from rlm_dspy.models.names import names_in
+
+    if name is None:
+        return resolve_lm(**options)
+    first = names_in(main)[0] if main else None
+    return resolve_lm([resolve_lm(n, **_access(n, first), **options) for n in names_in(name)])
 
 
 def _access(name: str | None, main: str | None) -> dict[str, Any]:

@@ -5,13 +5,18 @@ own inputs, whatever was submitted for it. A citation that is marked "unverified
 was not found: treat it as made up.
 """
 
+import re
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePath
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 _SHOWN_CHARS = 300
+_AS_MARKDOWN = (".html", ".htm", ".docx")
+# The title of a file that belongs to an entry of a bibliography begins with the entry's key.
+_KEY = re.compile(r"\[@[^\]\s]+\] ")
 
 How = Literal["exact", "normalised", "fuzzy", "unverified"]
 
@@ -30,6 +35,7 @@ class Citation(BaseModel):
         path: The path of that document, where it came from a file.
         start: Where it starts in the whole input, in characters.
         end: Where it ends there.
+        offset: Where it starts in that document, in characters.
         line: The line of its document where it starts, from 1.
         text: What the document says at that place.
 
@@ -50,6 +56,7 @@ class Citation(BaseModel):
     path: SkipJsonSchema[str | None] = None
     start: SkipJsonSchema[int | None] = None
     end: SkipJsonSchema[int | None] = None
+    offset: SkipJsonSchema[int | None] = None
     line: SkipJsonSchema[int | None] = None
     text: SkipJsonSchema[str | None] = None
 
@@ -67,23 +74,37 @@ class Citation(BaseModel):
     def place(self) -> str:
         """Where it stands, so that an editor opens it: "notes.md:12", "report.pdf#page=3".
 
-        Where it was not found, the source that was given.
+        Where it was not found, the source that was given. A file that is read as Markdown has no
+        line: its own are others.
         """
         if not self.verified:
             return self.source or ""
         title = self.document or ""
         if self.path is None:
             return f"{title}:{self.line}"
-        fragment = title.rpartition("#")[2] if "#" in title else ""
-        return f"{self.path}#{fragment}" if fragment else f"{self.path}:{self.line}"
+        place = place_in(self.path, title)
+        in_part = "#" in place.removeprefix(self.path)
+        return place if in_part or place.lower().endswith(_AS_MARKDOWN) else f"{place}:{self.line}"
 
     def __str__(self) -> str:
         quote = " ".join(self.quote.split())
         if len(quote) > _SHOWN_CHARS:
             quote = f"{quote[:_SHOWN_CHARS]}…"
-        place = f"{self.place} " if self.place else ""
+        key = _KEY.match(self.document or "")
+        place = f"{key[0] if key else ''}{self.place} " if self.place else ""
         sure = {"fuzzy": f" (fuzzy, {self.ratio:.2f})", "unverified": " (unverified)"}
         return f'{place}"{quote}"{sure.get(self.how, "")}'
+
+
+def place_in(path: str, title: str) -> str:
+    """The part of a file that a document is: "report.pdf#page=3", "old.zip/a.txt", or the file.
+
+    Args:
+        path: The file.
+        title: The document's title, which ends with the file's name and the part.
+    """
+    name, part = title.rpartition(PurePath(path).name)[1:]
+    return path + part if name and part.startswith(("#", "/")) else path
 
 
 def citations_in(value: Any) -> Iterator[Citation]:

@@ -138,6 +138,7 @@ def _placed(bare: Citation, name: str, context: Context, place: Place) -> Citati
             "path": span.path,
             "start": place.start,
             "end": place.end,
+            "offset": span.start - span.document.start,
             "line": span.line,
             "text": str(span),
         }

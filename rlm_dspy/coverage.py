@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rlm_dspy.notebook import table
+
 Interval = tuple[int, int]
 # A range of one document: its number from 0, and where the range starts and ends in its text.
 Range = tuple[int, int, int]
@@ -241,6 +243,16 @@ class Coverage:
 
     def __str__(self) -> str:
         return f"{self.line()}\n{self.bar()}" if self.documents else self.line()
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the bar of each document."""
+        rows = [
+            (each.bar(), f"{size(each.read) / (each.characters or 1):.0%}", each.title)
+            for each in self.documents[:_ROWS_SHOWN]
+        ]
+        left = len(self.documents) - len(rows)
+        marks = f"{_SENT} sent  {_PRINTED} printed  {_MATCHED} only matched  {_UNTOUCHED} untouched"
+        return table(self.line(), rows, f"… and {left:,} more documents" if left else marks)
 
     def as_dict(self) -> dict[str, Any]:
         """Its numbers, in total and a document each."""

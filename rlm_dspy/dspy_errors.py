@@ -29,11 +29,13 @@ class CodeFailed(RLMError, CodeExecutionError):
         output: What the code printed before it failed.
         error_type: The exception's class name, such as "KeyError", "Timeout" or "MemoryError".
         line: The line of the code that failed, from 1; None where it is not known.
+        rolled_back: Whether the session's state is the one before the step.
     """
 
     output: str = ""
     error_type: str = ""
     line: int | None = None
+    rolled_back: bool = False
 
 
 class InterpreterError(RLMError, CodeInterpreterError):

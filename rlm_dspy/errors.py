@@ -4,6 +4,7 @@
     ├── ConfigurationError   a wrong argument, setting, model name, key or recipe     (a ValueError)
     ├── ContextError         an input that cannot be read                         (a ValueError too)
     ├── SubQueryError        a sub-query that cannot be answered
+    ├── MCPToolError         a tool of an MCP server that failed, or whose server is gone
     ├── BudgetExceeded       what a limit refuses; the run ends with a partial answer
     ├── StoreError           the run record cannot be written or read
     ├── ReplayMismatch       a replayed run asked for something else than its record holds
@@ -55,6 +56,10 @@ class ContextError(RLMError, ValueError):
 
 class SubQueryError(RLMError):
     """A sub-query without an answer: its model failed, or the answer does not fit its type."""
+
+
+class MCPToolError(RLMError):
+    """A tool of an MCP server failed, took too long, or its server is gone."""
 
 
 class BudgetExceeded(RLMError):

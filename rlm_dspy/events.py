@@ -1,22 +1,22 @@
-"""What happens in a run, as frozen, typed events, and the log that they are appended to.
+"""What happens in a run, as frozen, typed events.
 
 A run is its events: the trajectory, the live view, the usage and the JSON output are read from
 them. The flow uses only what an event holds, never what produced it, so that a record can stand in
-for the models and the REPL.
+for the models and the REPL. `docs/events.schema.json` has the schema.
 """
 
-import copy
-import itertools
-import time
-import uuid
-from collections.abc import Callable, Iterator
+import functools
+import json
 from contextvars import ContextVar
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Union, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from rlm_dspy.citations import Citation
 from rlm_dspy.coverage import Range
+
+# Grows when an event changes; what an older version wrote stays readable.
+VERSION = 1
 
 PlannedBy = Literal["model", "recipe", "direct", "phase0"]
 Status = Literal["completed", "partial", "failed"]
@@ -35,7 +35,12 @@ class Event(BaseModel):
             for the run itself. Set by the log.
     """
 
-    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(
+        frozen=True,
+        arbitrary_types_allowed=True,
+        ser_json_bytes="base64",
+        ser_json_inf_nan="constants",
+    )
 
     kind: str = ""
     at: float = 0.0
@@ -58,6 +63,8 @@ class RunStarted(Event):
         documents: The title and the length, in characters, of each document of its contexts.
         printed: What of the documents the planner is shown before the first step: each range is
             (document from 0, start, end), in characters of the document's text.
+        seed: What the REPL draws its random numbers from.
+        version: The version of the events of this run.
     """
 
     kind: Literal["run_started"] = "run_started"
@@ -70,6 +77,8 @@ class RunStarted(Event):
     query: int = 0
     documents: tuple[tuple[str, int], ...] = ()
     printed: tuple[Range, ...] = ()
+    seed: int = 0
+    version: int = VERSION
 
 
 class Planned(Event):
@@ -79,12 +88,34 @@ class Planned(Event):
         reasoning: What the planner said beside the code.
         code: The code; empty where the reply held none.
         seconds: How long the planner took.
+        clock: What the REPL's clocks show when the code begins, seconds since 1970.
+        said: The planner's own code, where somebody edited it before it ran.
     """
 
     kind: Literal["planned"] = "planned"
     reasoning: str
     code: str
     seconds: float = 0.0
+    clock: float = 0.0
+    said: str | None = None
+
+
+class Folded(Event):
+    """Old outputs were folded, so that the planner's next prompt fits its window.
+
+    Args:
+        turns: Of how many of the oldest turns the planner is now shown a note in place of the
+            output.
+        shown: How many characters of the newest output it is shown; None: all.
+        characters: How much shorter that made the prompt.
+        refused: The provider had refused the longer prompt.
+    """
+
+    kind: Literal["folded"] = "folded"
+    turns: int
+    shown: int | None = None
+    characters: int = 0
+    refused: bool = False
 
 
 class Executed(Event):
@@ -97,6 +128,7 @@ class Executed(Event):
         seconds: How long it ran.
         printed: What of the documents the output shows the planner, as ranges.
         matched: What searches found, as the REPL says it; whether anybody read it is not said.
+        rolled_back: The step was ended, and what it had changed in the REPL is undone.
     """
 
     kind: Literal["executed"] = "executed"
@@ -106,13 +138,37 @@ class Executed(Event):
     seconds: float = 0.0
     printed: tuple[Range, ...] = ()
     matched: tuple[Range, ...] = ()
+    rolled_back: bool = False
+
+
+class ToolCalled(Event):
+    """Code called one of the user's tools.
+
+    Args:
+        tool: Its name.
+        request: What tells this call from others: a hash of the name and the arguments.
+        value: What it returned, as `as_plain_json` writes it; None where that cannot be recorded.
+        recorded: Whether `value` is what it returned.
+        error: The class name of what it raised; empty where it returned.
+        reason: The message of that.
+        seconds: How long it took.
+    """
+
+    kind: Literal["tool_called"] = "tool_called"
+    tool: str
+    request: str
+    value: Any = None
+    recorded: bool = True
+    error: str = ""
+    reason: str = ""
+    seconds: float = 0.0
 
 
 class SubQueryStarted(Event):
     """A sub-query was handed to the scheduler.
 
     Args:
-        query: Its number in the run, from 1.
+        query: Its number in the run, from 1; set by the log.
         operator: "llm_query", "ask", "ask_each", "keep" or "combine".
         question: The question.
         characters: Length of the question and of the text it reads.
@@ -120,7 +176,7 @@ class SubQueryStarted(Event):
     """
 
     kind: Literal["sub_query_started"] = "sub_query_started"
-    query: int
+    query: int = 0
     operator: str
     question: str
     characters: int
@@ -181,6 +237,9 @@ class Charged(Event):
         estimated: The model reported no usage, as where an attempt was broken off: the counts are
             upper bounds.
         error: The class name of the error that ended the attempt; empty when it succeeded.
+        request: What tells this request from others: a hash of the role, the model and the prompt.
+        answered_by: The model that answered, as its provider calls it; empty where none said so.
+        seconds: How long the attempt took, its wait for a turn left out; 0 for a cache hit.
     """
 
     kind: Literal["charged"] = "charged"
@@ -195,6 +254,32 @@ class Charged(Event):
     cache_hit: bool = False
     estimated: bool = False
     error: str = ""
+    request: str = ""
+    answered_by: str = ""
+    seconds: float = 0.0
+
+
+class CallFailed(Event):
+    """A request to a model was given up: every attempt failed, or a limit refused it.
+
+    Args:
+        role: The predictor.
+        model: The model's name.
+        query: The sub-query that it was made for, by its number in the run; 0 for none.
+        request: What tells this request from others.
+        error: The class name of the error.
+        reason: The error's message.
+        data: The error's own data, as far as it is plain.
+    """
+
+    kind: Literal["call_failed"] = "call_failed"
+    role: str
+    model: str
+    query: int = 0
+    request: str = ""
+    error: str
+    reason: str
+    data: dict[str, Any] = {}
 
 
 class Submitted(Event):
@@ -255,8 +340,31 @@ class LookedUp(Event):
     found: dict[str, Citation]
 
 
+class Stopped(Event):
+    """A run was ended early, by a limit of time, an interruption or too many failures.
+
+    Args:
+        reason: Why.
+    """
+
+    kind: Literal["stopped"] = "stopped"
+    reason: str
+
+
+class RunResumed(Event):
+    """A run that had ended early, or whose process died, goes on."""
+
+    kind: Literal["run_resumed"] = "run_resumed"
+
+
 class RunEnded(Event):
-    """A run ended."""
+    """A run ended.
+
+    Args:
+        status: How.
+        reason: Why it is not completed, or "not_found"; empty otherwise.
+        spend: What it cost: `Spend.as_dict`.
+    """
 
     kind: Literal["run_ended"] = "run_ended"
     status: Status
@@ -264,54 +372,79 @@ class RunEnded(Event):
     spend: dict[str, Any]
 
 
-E = TypeVar("E", bound=Event)
+AnyEvent = Annotated[
+    Union[  # noqa: UP007 - a type checker does not take `|` of a tuple
+        RunStarted,
+        Planned,
+        Folded,
+        Executed,
+        ToolCalled,
+        SubQueryStarted,
+        SubQueryAnswered,
+        SubQueryFailed,
+        Charged,
+        CallFailed,
+        Submitted,
+        Extracted,
+        Answered,
+        LookedUp,
+        Stopped,
+        RunResumed,
+        RunEnded,
+    ],
+    Field(discriminator="kind"),
+]
 
 
-class EventLog:
-    """The events of one run and its sub-runs, in order, in memory.
+@functools.cache
+def _adapter() -> TypeAdapter[Any]:
+    return TypeAdapter(AnyEvent)
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of an event."""
+    return _adapter().json_schema(ref_template="#/$defs/{model}")
+
+
+def as_json(event: Event, exclude: set[str] | None = None) -> str:
+    """An event as JSON; values that JSON does not have are written as text.
 
     Args:
-        listeners: Called with each event as it is appended, in the run's thread: be quick.
+        event: The event.
+        exclude: Fields that are left out.
     """
+    try:
+        serializer = event.__pydantic_serializer__
+        return serializer.to_json(event, exclude=exclude, fallback=_shown).decode()
+    except ValueError:  # lone surrogates, which UTF-8 does not have
+        plain = event.model_dump(exclude=exclude)
+        return json.dumps(plain, default=_shown)
 
-    def __init__(self, listeners: tuple[Callable[[Event], None], ...] = ()):
-        self.id = uuid.uuid4().hex[:12]
-        self.run = ""
-        self.step = 0
-        self._started = time.monotonic()
-        self._events: list[Event] = []
-        self._listeners = listeners
-        self._children = itertools.count(1)
 
-    def child(self) -> "EventLog":
-        """The log of a sub-run: its events are among this one's, under the sub-run's number."""
-        child = copy.copy(self)
-        number = str(next(self._children))
-        child.run = f"{self.run}.{number}" if self.run else number
-        child.step = 0
-        child._children = itertools.count(1)
-        return child
+def _shown(value: Any) -> Any:
+    if isinstance(value, BaseModel):
+        return value.model_dump()
+    return sorted(value, key=repr) if isinstance(value, (set, frozenset)) else str(value)
 
-    def append(self, event: E) -> E:
-        """Stamps the event with its time and step and appends it.
 
-        Returns:
-            The stamped event.
-        """
-        at = round(time.monotonic() - self._started, 6)
-        told = {"at": at, "step": event.step or self.step, "run": self.run}
-        stamped = event.model_copy(update=told)
-        self._events.append(stamped)
-        for listener in self._listeners:
-            listener(stamped)
-        return stamped
+def parsed(text: str) -> Event:
+    """An event from its JSON.
 
-    def of(self, kind: type[E]) -> list[E]:
-        """This run's own events of one type, in order."""
-        return [e for e in self._events if isinstance(e, kind) and e.run == self.run]
+    Returns:
+        The event; a bare `Event` for a kind that this version does not know.
 
-    def __iter__(self) -> Iterator[Event]:
-        return iter(list(self._events))
+    Raises:
+        ValueError: It is none.
+    """
+    data = json.loads(text)
+    try:
+        return _adapter().validate_python(data)
+    except ValidationError:
+        if any(member.model_fields["kind"].default == data.get("kind") for member in kinds()):
+            raise
+        return Event.model_validate({name: data.get(name) for name in Event.model_fields})
 
-    def __len__(self) -> int:
-        return len(self._events)
+
+def kinds() -> tuple[type[Event], ...]:
+    """All kinds of events."""
+    return get_args(get_args(AnyEvent)[0])

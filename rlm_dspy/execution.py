@@ -96,8 +96,12 @@ class CodeSession:
         """
         await self._run(self._start, dict(variables))
 
-    async def execute(self, code: str) -> Executed:
+    async def execute(self, code: str, clock: float) -> Executed:
         """Runs one step's code.
+
+        Args:
+            code: Python.
+            clock: What the interpreter's clocks show when it begins, where it takes that.
 
         Returns:
             The event: the output, or the error as the planner is told it, or what was submitted.
@@ -106,14 +110,24 @@ class CodeSession:
             InterpreterError: The interpreter broke.
         """
         started = time.monotonic()
+        rolled_back = False
+        if hasattr(self._interpreter, "step_time"):
+            self._interpreter.step_time = clock
         try:
             result = await self._run(self._interpreter.execute, code, self._variables)
         except (CodeExecutionError, SyntaxError) as error:
             output, outcome, submitted = self._failed(error), "error", None
+            rolled_back = bool(getattr(error, "rolled_back", False))
         else:
             output, outcome, submitted = self._shown(result)
         seconds = round(time.monotonic() - started, 6)
-        return Executed(output=output, outcome=outcome, submitted=submitted, seconds=seconds)
+        return Executed(
+            output=output,
+            outcome=outcome,
+            submitted=submitted,
+            seconds=seconds,
+            rolled_back=rolled_back,
+        )
 
     async def close(self) -> None:
         """Ends the interpreter; never raises, and never waits for long."""

@@ -8,7 +8,8 @@ from dspy.utils.exceptions import AdapterParseError
 from rlm_dspy.briefing import Briefing
 from rlm_dspy.dspy_errors import ProviderError
 from rlm_dspy.errors import BudgetExceeded
-from rlm_dspy.events import EventLog, Extracted, SubQueryAnswered
+from rlm_dspy.event_log import EventLog
+from rlm_dspy.events import Extracted, SubQueryAnswered
 from rlm_dspy.queries.scheduler import Scheduler
 from rlm_dspy.task import Task
 from rlm_dspy.transcript import Transcript

@@ -9,6 +9,7 @@ machinery did wrong is raised; a limit or an interruption ends in the best parti
 import asyncio
 import logging
 import time
+import zlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,17 +17,17 @@ from typing import Any
 import dspy
 from dspy.utils.exceptions import AdapterParseError
 
-from rlm_dspy.account import EXTRACT, Account, SubAccount
-from rlm_dspy.adapters import split_reply
+from rlm_dspy.account import EXTRACT, Account, Cap, SubAccount
 from rlm_dspy.briefing import Briefing
+from rlm_dspy.budget import Spend
 from rlm_dspy.citing import UNVERIFIED, has_citations, told, verified
 from rlm_dspy.context.ledger import Ledger
 from rlm_dspy.errors import BudgetExceeded, RLMError
+from rlm_dspy.event_log import EventLog
 from rlm_dspy.events import (
     ANSWERING,
     Answered,
     Event,
-    EventLog,
     Executed,
     LookedUp,
     Planned,
@@ -34,16 +35,20 @@ from rlm_dspy.events import (
     RunEnded,
     RunStarted,
     Status,
+    Stopped,
     Submitted,
 )
 from rlm_dspy.extracting import Extraction
 from rlm_dspy.inputs import prepared, texts_of
 from rlm_dspy.phase0 import looked_up
+from rlm_dspy.planning import Planner
 from rlm_dspy.queries.scheduler import Scheduler
 from rlm_dspy.reading import Reading
+from rlm_dspy.routing import fits_directly
 from rlm_dspy.rules import REPEATED
 from rlm_dspy.run import Run
 from rlm_dspy.runs.recipes import Recipe
+from rlm_dspy.runs.record import Record
 from rlm_dspy.spoken import say_output, say_step
 from rlm_dspy.streak import Streak
 from rlm_dspy.submission import checked, found_nothing
@@ -94,26 +99,42 @@ class Flow:
         task: What to do.
         inputs: The inputs by name, checked; long texts are `Context`s already.
         place: Where a sub-run stands; None for a run of its own.
+        log: Takes the events of a run of its own; None for a new one that nobody records.
+        cap: Limits what this run and others cost together; None for no such limit.
     """
 
-    def __init__(self, task: Task, inputs: dict[str, Any], place: Place | None = None):
+    def __init__(
+        self,
+        task: Task,
+        inputs: dict[str, Any],
+        place: Place | None = None,
+        log: EventLog | None = None,
+        cap: Cap | None = None,
+    ):
         self.task = task
         self.inputs = inputs
-        self.log = place.log if place else EventLog(task.listeners)
-        self.account = place.account if place else Account(task.budget)
+        own = EventLog(task.listeners) if log is None else log
+        self.log = place.log if place else own
+        self.record: Record | None = self.log.record
+        elapsed = self.record.seconds if self.record else 0.0
+        self.account = place.account if place else Account(task.budget, elapsed, cap)
         self.scheduler = place.scheduler if place else self._new_scheduler()
         above = place.ledger if place else None
         self.reading = Reading(task, inputs, self.log, above)
         self.transcript = Transcript()
-        self.planned_by: PlannedBy = self._planner()
+        self.planned_by: PlannedBy = "recipe" if task.recipe is not None else "model"
         self._stop = asyncio.Event()
         self._stop_reason = "interrupted"
         self._streak = Streak(task.options.max_errors)
         self._bench: Workbench | None = None
         self._looked_up: LookedUp | None = None
         self._briefing = Briefing(task, inputs, recursive=False)
-        self._extraction = Extraction(task, self.log, self.scheduler, self.transcript, self._ask)
+        asking = (task, self.log, self.scheduler, self.transcript, self._ask)
+        self._planner, self._extraction = Planner(*asking), Extraction(*asking)
         self._loop = asyncio.get_running_loop()
+        self.log.when_failed(self._stop.set)
+        if self.record is not None:
+            self.record.on_stop(self.log.run, self.stop)
 
     async def run(self) -> dspy.Prediction:
         """Runs the task to its end.
@@ -125,7 +146,7 @@ class Flow:
             RLMError: The machinery failed; the error carries the `run`.
         """
         self._looked_up = await self._look_up()
-        self.planned_by = "phase0" if self._looked_up else self.planned_by
+        self.planned_by = await self._chosen()
         self._note_start()
         try:
             ending = await self._bounded()
@@ -136,6 +157,8 @@ class Flow:
             if self._bench is not None:
                 await self._bench.close()
         run = self._finish(ending)
+        if self.record is not None and not self.log.run:
+            self.record.finish()
         return dspy.Prediction(
             **ending.outputs,
             trajectory=list(self.transcript.steps),
@@ -154,9 +177,14 @@ class Flow:
     async def effect(self, perform: Callable[[], Awaitable[Event]]) -> Any:
         """The one seam: performs an effect and appends its event; the run uses only the event."""
         event = self.log.append(await perform())
-        if self._streak.is_too_long(event):
+        if self._streak.is_too_long(event) and not self._replays:
             self.stop("errors")
         return event
+
+    @property
+    def _replays(self) -> bool:
+        """Whether a record says all that happens, and when it ends."""
+        return self.record is not None and self.record.is_strict
 
     async def _bounded(self) -> Ending:
         """The work within its seconds; what ends it early is answered by extraction."""
@@ -165,13 +193,18 @@ class Flow:
         try:
             await asyncio.wait(
                 {work, stop},
-                timeout=self.account.timeout("plan"),
+                timeout=None if self._replays else self.account.timeout("plan"),
                 return_when=asyncio.FIRST_COMPLETED,
             )
-            if work.done():
+            if work.done() and self.log.failure is None:
                 return work.result()
             await _cancelled(work)
+            if self.log.failure is not None:
+                raise self.log.failure
             reason = self._stop_reason if stop.done() else "seconds"
+            if self._replays and (step := self.log.record.stopped_in(self.log.run)) is not None:
+                self.log.step = step
+            self.log.append(Stopped(reason=reason))
             return await self._within_grace(self._extract(reason))
         except BudgetExceeded as error:
             return await self._within_grace(self._extract(error.limit))
@@ -179,7 +212,7 @@ class Flow:
             await _cancelled(work, stop)
 
     async def _within_grace(self, extraction: Awaitable[Ending]) -> Ending:
-        left = self.account.timeout(EXTRACT)
+        left = None if self._replays else self.account.timeout(EXTRACT)
         if self._stop.is_set():
             left = min(INTERRUPTED_SECONDS if left is None else left, INTERRUPTED_SECONDS)
         try:
@@ -206,13 +239,20 @@ class Flow:
             return await self._follow(self.task.recipe, bench)
         return await self._plan_until_submitted(bench)
 
-    def _planner(self) -> PlannedBy:
-        options = self.task.options
-        if self.task.recipe is not None:
-            return "recipe"
-        sizes = (len(v) if hasattr(v, "__len__") else 8 for v in self.inputs.values())
-        fits = options.route == "auto" and options.fits_directly(sum(sizes))
-        return "direct" if fits or options.route == "direct" else "model"
+    async def _chosen(self) -> PlannedBy:
+        if self._looked_up is not None:
+            return "phase0"
+        route = self.task.options.route
+        if self.task.recipe is not None or route == "rlm":
+            return self.planned_by
+        # Recorded: a tokenizer that is not here any more must not change it.
+        events = self.record.events if self.record else ()
+        began = [e for e in events if isinstance(e, RunStarted) and e.run == self.log.run]
+        if began:
+            return began[0].planned_by
+        if route == "direct" or await asyncio.to_thread(fits_directly, self.task, self.inputs):
+            return "direct"
+        return "model"
 
     async def _direct(self) -> Ending:
         inputs = {
@@ -235,7 +275,13 @@ class Flow:
         nests = self.account.depth + 1 < self.task.budget.depth
         sub_run = self._sub_run if nests else None
         self._bench = Workbench(
-            self.task, self.scheduler, self.log, self.effect, sub_run, self.reading.ledger
+            self.task,
+            self.scheduler,
+            self.log,
+            self.effect,
+            sub_run,
+            self.reading.ledger,
+            self.seed,
         )
         await self._bench.open(self.inputs)
         runtime = self._bench.instructions
@@ -257,23 +303,20 @@ class Flow:
         while True:
             step = self._next_step()
             sent = {"output": output} if output is not None else first
-            planned = await self.effect(lambda sent=sent: self._plan(sent))
+            planned = await self.effect(lambda sent=sent: self._planner.plan(sent))
             ending, output = await self._run_step(planned, step, bench)
             if ending is not None:
                 return ending
-            self.transcript.turns.append(
-                {**sent, "reasoning": planned.reasoning, "code": planned.code}
-            )
 
     async def _follow(self, recipe: Recipe, bench: Workbench) -> Ending:
         for code in recipe.steps:
             step = self._next_step()
             planned = await self.effect(lambda code=code: _written(code))
-            ending, output = await self._run_step(planned, step, bench)
+            ending, _ = await self._run_step(planned, step, bench)
             if ending is not None:
                 return ending
-            if self.log.of(Executed)[-1].outcome == "error":
-                return await self._extract(f"the recipe {recipe.name!r} failed: {output}")
+            if (done := self.log.of(Executed)[-1]).outcome == "error":
+                return await self._extract(f"the recipe {recipe.name!r} failed: {done.output}")
         return await self._extract(f"the recipe {recipe.name!r} submitted nothing")
 
     async def _run_step(
@@ -282,7 +325,7 @@ class Flow:
         """Runs one step's code; gives the ending if it submitted, and what the planner is told."""
         if self.task.verbose:
             say_step(step, self.task.steps, planned.reasoning, planned.code)
-        executed = await self.effect(lambda: bench.execute(planned.code))
+        executed = await self.effect(lambda: bench.execute(planned.code, planned.clock))
         output = executed.output
         if executed.outcome == "submit":
             event = await self.effect(lambda: self._submit(executed.submitted or {}))
@@ -295,17 +338,8 @@ class Flow:
         if repeats >= STUCK_AFTER and self.task.recipe is None:
             return await self._extract("stuck"), output
         said = REPEATED if repeats > 1 else output
-        return None, f"{said.rstrip()}\n\n{self._briefing.next(step)}"
-
-    async def _plan(self, sent: dict[str, str]) -> Event:
-        started = time.monotonic()
-        history = dspy.History(messages=list(self.transcript.turns))
-        try:
-            prediction = await self._ask("plan", history=history, **sent)
-            reasoning, code = prediction.reasoning or "", _unfenced(prediction.code or "")
-        except AdapterParseError as error:
-            reasoning, code = split_reply(error.lm_response or "")
-        return Planned(reasoning=reasoning, code=code, seconds=round(time.monotonic() - started, 6))
+        printed = repeats < 2 and bool(planned.code) and executed.outcome != "submit"
+        return None, self._briefing.after(step, said, printed=printed)
 
     async def _submit(self, given: dict[str, Any]) -> Event:
         event = checked(self.task.outer, given, self.task.options)
@@ -338,6 +372,8 @@ class Flow:
     async def _extract(self, reason: str) -> Ending:
         if (held := self.reading.refused()) is not None:
             return Ending(held, "partial", reason)
+        if self._replays and not self.log.record.extracted(self.log.run):
+            raise TimeoutError  # as it was then
         logger.info("RLM ends early (%s): extracting the answer from what was found", reason)
 
         async def extract() -> Event:
@@ -350,7 +386,8 @@ class Flow:
 
     async def _ask(self, role: str, **inputs: Any) -> Any:
         inputs = {**self.task.signatures_of(role), **inputs}
-        return await self.scheduler.call(self.task.predictors[role], role, None, **inputs)
+        lm = self.task.stand_ins.get(role)
+        return await self.scheduler.call(self.task.predictors[role], role, lm, **inputs)
 
     def _next_step(self) -> int:
         if self.log.step >= self.task.steps:
@@ -378,9 +415,16 @@ class Flow:
                 planned_by=self.planned_by,
                 limits={} if nested else self.task.budget.limits,
                 query=ANSWERING.get() if nested else 0,
+                seed=self.seed,
                 **self.reading.at_first(self.planned_by),
             )
         )
+
+    @property
+    def seed(self) -> int:
+        """What the REPL's random numbers are drawn from: the same when the run runs again."""
+        known = self.record.seed(self.log.run) if self.record is not None else None
+        return zlib.crc32(f"{self.log.id} {self.log.run}".encode()) if known is None else known
 
     def _note_step(self, planned: Planned, output: str) -> None:
         step = {"reasoning": planned.reasoning, "code": planned.code, "output": output}
@@ -390,14 +434,17 @@ class Flow:
 
     def _finish(self, ending: Ending) -> Run:
         spend = self.account.spend
-        self.log.append(RunEnded(status=ending.status, reason=ending.reason, spend=spend.as_dict()))
+        end = RunEnded(status=ending.status, reason=ending.reason, spend=spend.as_dict())
+        ended = self.log.append(end)
+        if self._replays and self.log.failure is None:
+            spend = Spend.of(ended.spend)  # with the time it took then
         return Run(
             id=self.log.id,
             status=ending.status,
             reason=ending.reason,
             planned_by=self.planned_by,
             spend=spend,
-            events=tuple(self.log),
+            events=self.log.whole(),
             trajectory=tuple(self.transcript.steps),
             models=self.task.models,
             isolation=self._bench.isolation if self._bench else {},
@@ -409,7 +456,7 @@ async def _done(event: Event) -> Event:
 
 
 async def _written(code: str) -> Event:
-    return Planned(reasoning="", code=code)
+    return Planned(reasoning="", code=code, clock=time.time())
 
 
 async def _cancelled(*tasks: asyncio.Future) -> None:
@@ -420,8 +467,3 @@ async def _cancelled(*tasks: asyncio.Future) -> None:
     for task in tasks:
         if not task.cancelled():
             task.exception()  # read, so that it is not reported as never retrieved
-
-
-def _unfenced(code: str) -> str:
-    """Code as an adapter other than ours gives it, fence and all."""
-    return split_reply(code)[1] if "```" in code else code

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,12 @@ from rlm_dspy.outcome import UsageError
 
 if TYPE_CHECKING:
     from rlm_dspy.budget import Budget
-    from rlm_dspy.context import Context
+    from rlm_dspy.context import Context, ReadProgress
+
+# How long reading is quiet, in seconds; and where nobody watches it live, how many times as long
+# the next word of it takes to come.
+_QUIET, _SLOWER = 2.0, 2.0
+_MEGABYTE = 1_000_000
 
 
 def context_of(
@@ -26,7 +32,7 @@ def context_of(
         reading: What of them is read: `ReadOptions`'s own names.
         vision_model: The model that reads images and scanned pages; None: nobody does.
         budget: What that may cost, beside what the run may.
-        note: Is told what it did cost.
+        note: Is told how far reading is where it takes long, and what images did cost.
 
     Raises:
         UsageError: "-" stands beside other paths.
@@ -39,7 +45,7 @@ def context_of(
         from rlm_dspy.queries.images import ImageReader
 
         reader = ImageReader(vision_model, budget)
-    options = ReadOptions(describe=reader, **reading)
+    options = ReadOptions(describe=reader, progress=Told(note), **reading)
     if not paths or paths == ["-"]:
         context = Context.from_stdin(options)
     elif "-" in paths:
@@ -50,6 +56,35 @@ def context_of(
         calls = f"{spend.calls:,} call{'' if spend.calls == 1 else 's'}"
         note(f"Images: {calls}, {spend.tokens:,} tokens, ${spend.dollars:.4f}")
     return context
+
+
+class Told:
+    """Tells how far reading is: once it takes long, and then now and then.
+
+    Args:
+        note: Is told.
+        clock: The time, in seconds.
+    """
+
+    def __init__(self, note: Callable[[str], None], clock: Callable[[], float] = time.monotonic):
+        self._note = note
+        self._clock = clock
+        self._began = clock()
+        self._next = _QUIET
+        self._grows = 1.0 if sys.stderr.isatty() else _SLOWER
+
+    def __call__(self, progress: "ReadProgress") -> None:
+        """Takes how far it is."""
+        took = self._clock() - self._began
+        done = progress.files == progress.of_files
+        if took < self._next and not (done and self._next > _QUIET):
+            return
+        self._next = max(self._next * self._grows, took + _QUIET)
+        text = f"Read {progress.files:,} of {progress.of_files:,} files"
+        if progress.of_size >= _MEGABYTE:
+            done, all_of_it = progress.size / _MEGABYTE, progress.of_size / _MEGABYTE
+            text += f", {done:,.0f} of {all_of_it:,.0f} MB"
+        self._note(text)
 
 
 def piped_paths() -> list[str]:

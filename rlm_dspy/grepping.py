@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from rlm_dspy.asking import answered, limits, question_of, rlm_of
-from rlm_dspy.choosing import models_of
+from rlm_dspy.choosing import models_of, refuse_far
+from rlm_dspy.citations import place_in
 from rlm_dspy.given import context_of
 from rlm_dspy.outcome import INTERRUPTED
 
@@ -63,6 +64,7 @@ class Sought:
         limits: What `asking.limits` takes.
         reading: What of the paths is read: `ReadOptions`'s own names.
         cache: Whether answers may come from dspy's cache.
+        local_only: Whether nothing may leave this machine.
     """
 
     query: str
@@ -75,6 +77,7 @@ class Sought:
     limits: Mapping[str, Any] = field(default_factory=dict)
     reading: Mapping[str, Any] = field(default_factory=dict)
     cache: bool = True
+    local_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,7 @@ class Match:
     """A line that was found.
 
     Args:
-        path: The file, else the document's title.
+        path: The file or the part of it, such as a page; else the document's title.
         line: Its number, from 1.
         text: The line.
         start: Where it starts in all that was read, in characters.
@@ -175,6 +178,8 @@ def grep(sought: Sought, listen: "Callable[[Event], None]", note: Callable[[str]
     """
     query = question_of(sought.query)
     budget = limits(**sought.limits)
+    if sought.local_only:
+        refuse_far((sought.model, None, None), paths=sought.paths)
     context = context_of(list(sought.paths), sought.reading, None, budget, note)
     models = models_of(sought.model, None, cache=sought.cache)
     rlm = rlm_of(_SIGNATURE, models, budget, _recipe(sought.judged), None)
@@ -202,7 +207,7 @@ def _match(context: "Context", place: int, sought: Sought) -> Match:
     document, number = at.document, at.line
     (line,) = document.lines(number, number)
     return Match(
-        path=document.path or document.title,
+        path=place_in(document.path, document.title) if document.path else document.title,
         line=number,
         text=str(line),
         start=line.start,

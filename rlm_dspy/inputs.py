@@ -46,7 +46,7 @@ def prepared(
         raise ConfigurationError(f"Missing required inputs: {missing}.")
     if not ours:
         return {n: _foreign(given[n]) for n in outer.input_fields}
-    values = {n: _value(n, given[n], options.context_above_chars) for n in outer.input_fields}
+    values = {n: as_input(n, given[n], options.context_above_chars) for n in outer.input_fields}
     texts = [n for n, value in values.items() if isinstance(value, (str, list, tuple)) and value]
     if searched and texts and not any(isinstance(v, Context) for v in values.values()):
         longest = max(texts, key=lambda name: len(str(values[name])))
@@ -82,7 +82,17 @@ def _is_text(value: Any) -> bool:
     return isinstance(value, Context) or (isinstance(value, str) and bool(value.strip()))
 
 
-def _value(name: str, value: Any, above: int) -> Any:
+def as_input(name: str, value: Any, above: int) -> Any:
+    """An input as our REPL gets it.
+
+    Args:
+        name: Its name.
+        value: What was given; a `Path` is read.
+        above: A longer text becomes a `Context`, characters.
+
+    Raises:
+        ContextError: The input `context` is empty, or a path cannot be read.
+    """
     if isinstance(value, Path):
         return Context.from_path(value)
     if name == "context" and isinstance(value, str) and not value.strip():

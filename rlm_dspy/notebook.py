@@ -1,4 +1,5 @@
-"""What a notebook shows of a run: how it ended, what it cost, the answer, and its steps to unfold.
+"""What a notebook shows of a run (how it ended, what it cost, the answer, and its steps to unfold),
+of a context and of a coverage.
 
 Promised: every text is escaped, so that nothing a model or a document wrote is ever markup; nothing
 is loaded or run.
@@ -41,6 +42,27 @@ def as_html(
     )
     unfolded = "".join(_step(number, step) for number, step in enumerate(steps, 1))
     return f"<div><div>{said}</div><table>{answers}</table>{unfolded}</div>"
+
+
+def table(said: str, rows: Iterable[Sequence[Any]], more: str = "", text: str = "") -> str:
+    """A line, a table and a text as a piece of HTML.
+
+    Args:
+        said: The line.
+        rows: The rows, each with its cells; in the first a bar of characters may stand.
+        more: What stands below the table.
+        text: A longer text, to unfold.
+    """
+    cells = "".join(
+        "<tr>"
+        + "".join(f'<td style="text-align:left"><code>{_text(c)}</code></td>' for c in row)
+        + "</tr>"
+        for row in rows
+    )
+    below = f"<div>{escape(more)}</div>" if more else ""
+    if text:
+        below += f"<details><summary>Text</summary>{_PRE}{_text(text)}</pre></details>"
+    return f"<div><div>{escape(said)}</div><table>{cells}</table>{below}</div>"
 
 
 def _step(number: int, step: Mapping[str, Any]) -> str:

@@ -26,7 +26,9 @@ class RLMOptions(BaseModel):
         "predictor; 'auto' is direct for inputs of at most `direct_below_tokens`.",
     )
     direct_below_tokens: int = Field(
-        default=2_000, ge=0, description="Up to how many tokens of input 'auto' answers directly."
+        default=750,
+        ge=0,
+        description="Up to how many tokens of input 'auto' answers directly.",
     )
     isolation: Literal["auto", "require"] = Field(
         default="auto",
@@ -57,6 +59,12 @@ class RLMOptions(BaseModel):
         default=12_000,
         ge=500,
         description="How much of the trajectory the last extraction is shown, characters.",
+    )
+    planner_window: int | None = Field(
+        default=None,
+        ge=256,
+        description="The most tokens of the planner's prompt and reply, where the model's own "
+        "window is not known or is to be used in part: old outputs are folded to keep within it.",
     )
     max_tokens: int = Field(
         default=1_024,
@@ -95,6 +103,20 @@ class RLMOptions(BaseModel):
         ge=1,
         description="The most tokens of one model within any minute, prompts and replies.",
     )
+    batch_api: Literal["off", "auto"] = Field(
+        default="off",
+        description="'auto' sends sub-queries that may wait for hours by the provider's batch API, "
+        "for less, where LiteLLM can and at least `batch_above` of them wait together.",
+    )
+    batch_above: int = Field(
+        default=100, ge=1, description="From how many sub-queries on they are sent as a batch."
+    )
+    batch_seconds: float = Field(
+        default=86_400.0,
+        gt=0,
+        description="How long the provider may take for a batch, in seconds; then it is cancelled, "
+        "and what it has not answered is asked the usual way.",
+    )
     prices: dict[str, tuple[float, float]] = Field(
         default_factory=dict,
         description="Prices by the name of the model, in dollars a million tokens of prompts and "
@@ -114,11 +136,32 @@ class RLMOptions(BaseModel):
         description="What part of the text models must have read before an answer is accepted, "
         "while steps are left to read it; an answer that is submitted with less is partial.",
     )
+    local_only: bool = Field(
+        default=False,
+        description="Refuses, before anything is read or sent, a model that is not on this "
+        "machine; RLM_LOCAL_ONLY does so for all runs.",
+    )
     inherit_tools: bool | tuple[str, ...] = Field(
         default=True,
         description="Which of the tools a sub-run has too: all, none, or those named.",
     )
 
+    record: Literal["full", "metadata", "off"] | None = Field(
+        default=None,
+        description="What the store keeps of a run: 'full' is all that it takes to resume and "
+        "replay it, 'metadata' leaves every text out, 'off' keeps nothing; None: as RLM_RECORD "
+        "says, else 'full'.",
+    )
+    store: str | None = Field(
+        default=None,
+        description="The file of the store, or ':memory:'; None: as RLM_STORE says, else one in "
+        "the user's data folder.",
+    )
+    unrecorded: Literal["refuse", "allow"] = Field(
+        default="refuse",
+        description="Whether a run that cannot be recorded (a full disk, a broken file) ends with "
+        "a StoreError or goes on without.",
+    )
     phase0: Literal["off", "auto"] | tuple[Lookup, ...] = Field(
         default="off",
         description="Looks the answer up in the text before any model is asked: the `Lookup`s "

@@ -215,6 +215,7 @@ def _source(name: str, text: Context, first: str, start: int, end: int) -> Citat
         path=span.path,
         start=start,
         end=end,
+        offset=span.start - span.document.start,
         line=span.line,
         text=str(span) if short else None,
     )

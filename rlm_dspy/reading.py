@@ -6,7 +6,8 @@ from typing import Any
 from rlm_dspy.context import Context
 from rlm_dspy.context.ledger import Ledger
 from rlm_dspy.coverage import Coverage
-from rlm_dspy.events import ANSWERING, EventLog, PlannedBy, Submitted
+from rlm_dspy.event_log import EventLog
+from rlm_dspy.events import ANSWERING, PlannedBy, Submitted
 from rlm_dspy.rules import unread
 from rlm_dspy.task import Task
 

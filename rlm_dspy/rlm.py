@@ -5,7 +5,8 @@ its predictors: `forward` changes nothing on it.
 """
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,18 @@ from rlm_dspy.interpreters import (
 from rlm_dspy.loop import refuse_own_thread
 from rlm_dspy.models import sub_models
 from rlm_dspy.options import RLMOptions
+from rlm_dspy.privacy import permitted
+from rlm_dspy.reopening import link_of
 from rlm_dspy.repl import RestrictedInterpreter
+from rlm_dspy.rerunning import load, started
 from rlm_dspy.resubmission import answered_once
 from rlm_dspy.run import Run
+from rlm_dspy.runs import telemetry
 from rlm_dspy.runs.recipes import Recipe
+from rlm_dspy.runs.record import Mode
+from rlm_dspy.runs.stored import Stored
+from rlm_dspy.session import Session
+from rlm_dspy.session_runs import again_in_session
 from rlm_dspy.signatures import (
     LeanPredict,
     SubQuery,
@@ -38,6 +47,7 @@ from rlm_dspy.signatures import (
     plan_signature,
 )
 from rlm_dspy.starting import RunHandle
+from rlm_dspy.streaming import blocking, streamed
 from rlm_dspy.task import Task
 from rlm_dspy.tools import callable_of, normalized
 
@@ -161,12 +171,12 @@ class RLM(dspy.Module):
             InterpreterError: The REPL broke.
         """
         refuse_own_thread()
-        start = functools.partial(self.start, interpreter_factory=interpreter_factory, **inputs)
-        return answered_once(self, inputs, start)
+        start = functools.partial(self.launch, inputs, interpreter_factory=interpreter_factory)
+        return answered_once(self, inputs, blocking(start))
 
     async def aforward(self, *, interpreter_factory: Any = None, **inputs: Any) -> dspy.Prediction:
         """`forward` for asynchronous code; cancelling it ends the run."""
-        return await self.start(interpreter_factory=interpreter_factory, **inputs).wait()
+        return await self.launch(inputs, interpreter_factory=interpreter_factory).wait()
 
     def run(self, query: str, context: Any) -> tuple[Any, Run]:
         """The one-line form, for a signature with the inputs `context` and `query`.
@@ -186,9 +196,29 @@ class RLM(dspy.Module):
                 f"run(query, context) needs a signature with the inputs context and query, "
                 f"not {list(self.signature.input_fields)}: call rlm(**inputs) instead."
             )
-        whole = Context.from_path(context) if isinstance(context, Path) else Context.coerce(context)
+        whole = context if isinstance(context, Path) else Context.coerce(context)
         result = self(context=whole, query=query)
         return result[next(iter(self.signature.output_fields))], result.run
+
+    def stream(
+        self, *, interpreter_factory: Any = None, **inputs: Any
+    ) -> AsyncGenerator[Event | dspy.Prediction, None]:
+        """The events of a run as they happen, for `async for`; leaving the loop cancels the run.
+
+        Args:
+            interpreter_factory: Another interpreter for this run alone.
+            **inputs: The signature's inputs.
+
+        Returns:
+            Each event of the run, on the caller's loop, and last what `forward` returns. What
+            `forward` raises is raised in the loop.
+
+        Example:
+            >>> async for event in RLM().stream(context=text, query="Which city?"):
+            ...     print(getattr(event, "kind", event))
+        """
+        start = functools.partial(self.launch, inputs, interpreter_factory=interpreter_factory)
+        return streamed(start)
 
     def start(
         self,
@@ -207,11 +237,152 @@ class RLM(dspy.Module):
         Returns:
             The running run: wait for it, or stop it for its best partial answer.
         """
-        task = self._task(interpreter_factory, listeners)
+        return self.launch(inputs, interpreter_factory=interpreter_factory, listeners=listeners)
+
+    def launch(
+        self,
+        inputs: Mapping[str, Any],
+        *,
+        interpreter_factory: Any = None,
+        listeners: tuple[Callable[[Event], None], ...] = (),
+        notes: Mapping[str, Any] | None = None,
+        adapt: Callable[[Task], Task] | None = None,
+    ) -> RunHandle:
+        """`start` for inputs of any name.
+
+        Args:
+            inputs: The signature's inputs by name.
+            interpreter_factory: Another interpreter for this run alone.
+            listeners: Called with each event as it happens, in the run's thread.
+            notes: What its record is to know beside, as JSON takes it.
+            adapt: What a session makes of the task.
+
+        Returns:
+            The running run.
+        """
+        listeners = (*listeners, *telemetry.listeners())
+        task = replace(self._task(interpreter_factory, listeners), notes=notes or {})
+        task = adapt(task) if adapt is not None else task
         given = prepared(
-            self.signature, inputs, self.options, ours=task.ours, searched=task.recipe is not None
+            self.signature,
+            permitted(task, inputs),
+            self.options,
+            ours=task.ours,
+            searched=task.recipe is not None,
         )
         return RunHandle(task, given)
+
+    def session(
+        self,
+        *,
+        resume: str | None = None,
+        budget: Budget | None = None,
+        notes: Mapping[str, Any] | None = None,
+        **inputs: Any,
+    ) -> Session:
+        """Opens one REPL for many questions: what code defined, and the answers, stay.
+
+        Args:
+            resume: The id of a recorded session, or its beginning, to go on with; "": the newest.
+            budget: The limits of all questions together; each has the module's own beside.
+            notes: What the record of each question is to know beside, as JSON takes it.
+            **inputs: The inputs that all questions share, such as `context`.
+
+        Raises:
+            ConfigurationError: An input is unknown.
+            StoreError: There is no such session.
+
+        Example:
+            >>> with RLM().session(context=text) as session:
+            ...     session.ask("Which ships are named?").answer
+            ...     session.ask("Which of them sailed last?").answer
+        """
+        return Session(self, inputs, resume=resume, budget=budget, notes=notes)
+
+    def resume(self, run_id: str | Path | None = None, /, **inputs: Any) -> dspy.Prediction:
+        """Goes on with a recorded run that died or ended early, on an equal module.
+
+        The code of its steps runs again; what models and tools said is taken from the record, so
+        that nothing is paid twice. One that is completed is replayed.
+
+        Args:
+            run_id: Its id, or the beginning of it; None: the newest.
+            **inputs: Inputs that are not in the record: what is no plain data, and long texts.
+
+        Returns:
+            What `forward` returns.
+
+        Raises:
+            StoreError: There is no such run, or another process is at it.
+            ReplayMismatch: The module or an input is another one than it was.
+        """
+        return self.start_again(run_id, "resume", inputs).result()
+
+    def replay(self, run_id: str | Path | None = None, /, **inputs: Any) -> dspy.Prediction:
+        """Runs a recorded run again without any model, and checks that all happens as it did.
+
+        Args:
+            run_id: Its id, or the beginning of it; a `Path` to a run's own file; None: the newest.
+            **inputs: Inputs that are not in the record.
+
+        Returns:
+            What `forward` returned.
+
+        Raises:
+            StoreError: There is no such run.
+            ReplayMismatch: Something happens otherwise.
+        """
+        return self.start_again(run_id, "replay", inputs).result()
+
+    def fork(
+        self, run_id: str | Path | None = None, /, *, at: int | None = None, **inputs: Any
+    ) -> dspy.Prediction:
+        """A new run that takes from a recorded one what it asked as well.
+
+        Args:
+            run_id: Its id, or the beginning of it; None: the newest.
+            at: The step from which on the planner is asked anew; None: as far as its prompts are
+                the same.
+            **inputs: Inputs that are to be others, and those that are not in the record.
+
+        Returns:
+            What `forward` returns.
+
+        Raises:
+            StoreError: There is no such run.
+        """
+        return self.start_again(run_id, "fork", inputs, at=at).result()
+
+    def start_again(
+        self,
+        run_id: str | Path | Stored | None,
+        mode: Mode,
+        inputs: Mapping[str, Any] | None = None,
+        *,
+        at: int | None = None,
+        listeners: tuple[Callable[[Event], None], ...] = (),
+        adapt: Callable[[Task], Task] | None = None,
+    ) -> RunHandle:
+        """Starts a recorded run again without waiting for it.
+
+        Args:
+            run_id: The run, as the other methods take it.
+            mode: "resume", "replay" or "fork".
+            inputs: Inputs as the other methods take them, by name.
+            at: For a fork, see there.
+            listeners: Called with each event as it happens, in the run's thread.
+            adapt: What a session makes of the task.
+        """
+        given = dict(inputs or {})
+        stored = load(run_id, self.options.store)
+        if adapt is None and link_of(stored) is not None:
+            return again_in_session(self, stored, mode, given, at=at, listeners=listeners)
+        task = self._task(None, listeners)
+        task = adapt(task) if adapt is not None else task
+        if mode != "replay":  # which asks nobody
+            task = replace(task, listeners=(*listeners, *telemetry.listeners()))
+            given = permitted(task, given)
+        return started(stored, mode, task, given, at)
 
     def _task(self, interpreter_factory: Any, listeners: tuple[Any, ...]) -> Task:
         factory = chosen_factory(interpreter_factory, self._interpreter_factory)
@@ -236,6 +407,8 @@ class RLM(dspy.Module):
             recipe=self.recipe,
             options=self.options,
             listeners=listeners,
+            seeded=isinstance(factory, functools.partial) and factory.func is RestrictedInterpreter,
+            program=type(self).__name__,
         )
 
     def _signatures(self, runtime: str) -> dict[str, Any]:

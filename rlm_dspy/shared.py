@@ -107,8 +107,17 @@ class PinnedFile:
         Raises:
             OSError: It cannot be opened.
         """
-        number = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        return cls(number, _stamp(number), str(path))
+        return cls.of(os.open(path, os.O_RDONLY | os.O_CLOEXEC), str(path))
+
+    @classmethod
+    def of(cls, number: int, name: str) -> Self:
+        """A file by a descriptor, which belongs to the result.
+
+        Args:
+            number: The descriptor, open for reading.
+            name: The file as an error names it.
+        """
+        return cls(number, _stamp(number), name)
 
     def read(self, low: int, high: int) -> bytes:
         """The bytes from `low` up to `high`.

@@ -1,6 +1,7 @@
 """What a run is to do, as `RLM` hands it to the flow."""
 
-from collections.abc import Callable, Mapping
+import functools
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -33,6 +34,13 @@ class Task:
         recipe: The plan written ahead; None to plan.
         options: All else.
         listeners: Called with each event.
+        seeded: Whether the factory takes a `seed=`.
+        stand_ins: What answers in place of the LMs, by role, where a record answers.
+        program: The name of what runs.
+        notes: What its record is to know beside.
+        earlier: What was asked and answered before in the same REPL, as the planner is told it.
+        repl: Gives the REPL of a session, in place of one that `factory` makes.
+        review: Given a step's number, reasoning and code, the code that is to run in its place.
         signatures: What predictors are asked with in place of their own signatures, by role: a
             sub-run's are for its own task, a planner's for the interpreter in use.
     """
@@ -52,11 +60,18 @@ class Task:
     recipe: Recipe | None
     options: RLMOptions
     listeners: tuple[Callable[[Event], None], ...] = ()
+    seeded: bool = False
+    stand_ins: Mapping[str, Any] = field(default_factory=dict)
+    program: str = "RLM"
+    notes: Mapping[str, Any] = field(default_factory=dict)
     signatures: Mapping[str, type[dspy.Signature]] = field(default_factory=dict)
+    earlier: str = ""
+    repl: Callable[[], Any] | None = None
+    review: Callable[[int, str, str], Awaitable[str]] | None = None
 
     def lm_of(self, role: str) -> Any:
         """The LM that answers for a role; None where none is known yet."""
-        own = self.sub_lm if role == "sub_query" else None
+        own = self.sub_lm if role == "sub_query" else self.stand_ins.get(role)
         return own or getattr(self.predictors[role], "lm", None) or dspy.settings.lm
 
     @property
@@ -71,6 +86,11 @@ class Task:
         if not isinstance(self.sub_lm, SubModels):
             return {}
         return {name: self.sub_lm.descriptions.get(name, "") for name in self.sub_lm.choices}
+
+    def factory_of(self, seed: int) -> Callable[[], Any]:
+        """Makes an interpreter whose random numbers are drawn from a seed, where it can be told."""
+        seeded: Callable[..., Any] = self.factory
+        return functools.partial(seeded, seed=seed) if self.seeded else self.factory
 
     def signatures_of(self, role: str) -> dict[str, Any]:
         """What is added to a call of a role's predictor."""
@@ -101,4 +121,7 @@ class Task:
             tools={name: self.tools[name] for name in names},
             calls={name: self.calls[name] for name in names},
             signatures=signatures,
+            earlier="",
+            repl=None,
+            review=None,
         )

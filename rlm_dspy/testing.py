@@ -8,14 +8,18 @@ that come from it say nothing of any model.
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import dspy
-from dspy.lm15 import Message, Request, Response, Usage
+from dspy.lm15 import Message, Request, Response, Usage, response_to_events
 
 from rlm_dspy.adapters import fenced
+from rlm_dspy.rebuilding import rebuilt
+from rlm_dspy.rerunning import load
+from rlm_dspy.rlm import RLM
 
 Script = Sequence[Any] | Callable[["Asked"], Any]
 
@@ -78,6 +82,10 @@ class ScriptedEngine:
         finally:
             self._end()
 
+    def stream(self, request: Request) -> Iterator[Any]:
+        """One reply as the events of a stream."""
+        return response_to_events(self.complete(request))
+
     def _begin(self, request: Request) -> Asked:
         system = request.system or ""
         parts = [system] if isinstance(system, str) else [getattr(p, "text", "") for p in system]
@@ -124,6 +132,10 @@ class _AsyncEngine:
         finally:
             self.engine._end()
 
+    async def stream(self, request: Request) -> AsyncIterator[Any]:
+        for event in response_to_events(await self.complete(request)):
+            yield event
+
 
 class ScriptedLM(dspy.LM):
     """A `dspy.LM` that answers from a script.
@@ -160,3 +172,46 @@ class ScriptedLM(dspy.LM):
     def asked(self) -> list[Asked]:
         """The requests so far."""
         return self.script.asked
+
+
+def replay(run: str | Path, rlm: RLM | None = None, **inputs: Any) -> dspy.Prediction:
+    """Replays a recorded run without any model, and checks that all happens as it did.
+
+    For tests of programs: record a run once, `save_run` it beside the tests, replay it in CI.
+
+    Args:
+        run: A run's id, or the `Path` of a file that `save_run` wrote.
+        rlm: The module to replay it on; None: one that is made from the record, without tools.
+        **inputs: Inputs that are not in the record.
+
+    Returns:
+        What the run returned.
+
+    Raises:
+        StoreError: There is no such run.
+        ReplayMismatch: Something happens otherwise than it did.
+
+    Example:
+        >>> result = replay(Path("tests/runs/q2.json.gz"), rlm=MyProgram().rlm)
+        >>> assert result.answer == "4.1 million"
+    """
+    stored = load(run)
+    module = rebuilt(stored) if rlm is None else rlm
+    return module.start_again(stored, "replay", inputs).result()
+
+
+def save_run(run: str | None, path: str | Path) -> Path:
+    """Writes a recorded run to a file of its own.
+
+    Args:
+        run: Its id, or the beginning of it; None: the newest.
+        path: The file: `.json`, or `.json.gz`.
+
+    Returns:
+        The file.
+
+    Raises:
+        StoreError: There is no such run, or it cannot be written.
+    """
+    load(run).save(path)
+    return Path(path)

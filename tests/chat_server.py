@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -12,9 +12,14 @@ class ChatServer:
 
     Args:
         reply: Given a request's body, the text to answer, or a status (int) to fail with.
+        before: Called before each piece of a streamed answer, with its number from 0.
     """
 
-    def __init__(self, reply: Callable[[dict[str, Any]], str | int]):
+    def __init__(
+        self,
+        reply: Callable[[dict[str, Any]], str | int],
+        before: Callable[[int], None] = lambda number: None,
+    ):
         self.seen: list[dict[str, Any]] = []
         outer = self
 
@@ -24,6 +29,9 @@ class ChatServer:
                 headers = {name.lower(): value for name, value in self.headers.items()}
                 outer.seen.append({"path": self.path, "headers": headers, "body": body})
                 said = reply(body)
+                if body.get("stream") and isinstance(said, str):
+                    self.stream(said, body["model"])
+                    return
                 data = json.dumps(_answer(said, body["model"])).encode()
                 try:
                     self.send_response(said if isinstance(said, int) else 200)
@@ -32,6 +40,18 @@ class ChatServer:
                     self.end_headers()
                     self.wfile.write(data)
                 except OSError:  # who asked has gone: it was interrupted
+                    self.close_connection = True
+
+            def stream(self, said: str, model: str) -> None:
+                self.send_response(200)
+                self.send_header("Content-Type", "text/event-stream")
+                self.end_headers()
+                try:
+                    for number, chunk in enumerate(_chunks(said, model)):
+                        before(number)
+                        self.wfile.write(f"data: {chunk}\n\n".encode())
+                        self.wfile.flush()
+                except OSError:
                     self.close_connection = True
 
             def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name
@@ -69,3 +89,17 @@ def _answer(said: str | int, model: str) -> dict[str, Any]:
         "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 70, "completion_tokens": 30, "total_tokens": 100},
     }
+
+
+def _chunks(said: str, model: str, size: int = 5) -> Iterator[str]:
+    """A streamed answer: the text by pieces of so many characters, then how it ended."""
+    whole = _answer(said, model)
+    choice = {"index": 0, "finish_reason": None}
+    pieces = [said[at : at + size] for at in range(0, len(said), size)]
+    choices = [choice | {"delta": {"content": piece}} for piece in pieces]
+    choices.append(choice | {"delta": {}, "finish_reason": "stop"})
+    kind = {"object": "chat.completion.chunk"}
+    for each in choices:
+        yield json.dumps({**whole, **kind, "choices": [each], "usage": None})
+    yield json.dumps({**whole, **kind, "choices": []})
+    yield "[DONE]"

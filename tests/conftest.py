@@ -11,6 +11,8 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 # Not the user's own cache: a test would be answered by an earlier run of it. dspy reads this while
 # it is imported.
 os.environ["DSPY_CACHEDIR"] = _CACHE = tempfile.mkdtemp(prefix="rlm-tests-")
+# Nor the user's own runs.
+os.environ["RLM_STORE"] = os.path.join(_CACHE, "runs.sqlite")
 atexit.register(shutil.rmtree, _CACHE, ignore_errors=True)
 
 import dspy  # noqa: E402 - the variables above are read while it is imported

@@ -33,18 +33,36 @@ GROUND = {
         "budget",
         "account",
         "events",
+        "event_log",
+        "exchange",
+        "plain_json",
     ),
-    *("signatures", "adapters", "coercion", "loop", "run", "rules", "tools"),
-    *("submission", "transcript", "spoken", "notebook", "streak", "coverage", "placed"),
+    *("signatures", "fencing", "adapters", "marking", "coercion", "loop", "run", "rules", "tools"),
+    *("mcp_connection", "mcp_servers", "mcp_tools"),
+    *("submission", "transcript", "spoken", "notebook", "turns", "streak", "coverage", "placed"),
 }
 ROOMS = {"context", "repl", "models", "runs"}
 MIDDLE = {
-    *("inputs", "interpreters", "execution", "task", "briefing", "workbench", "flow", "reading"),
-    *("extracting", "resubmission", "starting", "citing", "phase0"),
+    *(
+        "inputs",
+        "interpreters",
+        "execution",
+        "task",
+        "briefing",
+        "workbench",
+        "flow",
+        "reading",
+        "routing",
+    ),
+    *("extracting", "resubmission", "starting", "streaming", "citing", "phase0", "privacy"),
+    *("blueprint", "recording", "rerunning", "tool_calls", "planning"),
+    *("session", "kept_repl", "stepping", "reopening", "allowance", "earlier"),
+    *("question", "session_runs"),
 }
 TOP = {
     *(
         "cli",
+        "commands",
         "__main__",
         "grepping",
         "asking",
@@ -52,11 +70,12 @@ TOP = {
         "choosing",
         "demo",
         "doctor",
+        "foreseeing",
         "given",
         "outcome",
     ),
-    "showing",
-    *("serve", "view", "session", "batch", "distributed"),
+    *("showing", "rebuilding", "resuming"),
+    *("serve", "view", "chatting", "batch", "distributed"),
 }
 FLOORS = [GROUND, ROOMS, {"queries"}, MIDDLE, {"rlm"}, TOP, {"testing"}]
 
@@ -69,10 +88,14 @@ PUBLIC = [
     "Context",
     "ContextError",
     "Document",
+    "Embedder",
     "File",
     "ImageReader",
     "InterpreterError",
     "Lookup",
+    "MCPToolError",
+    "MCPTools",
+    "Missing",
     "PolicyViolation",
     "ProviderError",
     "RLM",
@@ -80,15 +103,21 @@ PUBLIC = [
     "RLMOptions",
     "ReadLimits",
     "ReadOptions",
+    "ReadProgress",
     "Recipe",
     "ReplayMismatch",
     "RestrictedInterpreter",
     "Run",
+    "RunFilter",
     "Span",
     "Spend",
     "StoreError",
     "SubQueryError",
+    "Telemetry",
+    "TrainingData",
+    "instrument",
     "resolve_lm",
+    "uninstrument",
 ]
 
 
@@ -225,7 +254,7 @@ def test_type_checkers_see_the_same_names():
         ("rlm_dspy.context", ("dspy", "litellm", "pydantic")),
         ("rlm_dspy.errors", ("dspy", "pydantic")),
         ("rlm_dspy.cli", ("dspy", "litellm", "pydantic_settings")),
-        ("rlm_dspy.rlm", ("litellm", "datasets", "pydantic_settings")),
+        ("rlm_dspy.rlm", ("litellm", "datasets", "pydantic_settings", "opentelemetry", "mlflow")),
     ],
 )
 def test_what_an_import_leaves_unloaded(module, heavy):

@@ -1,9 +1,11 @@
 """`rlm`, as a user types it: in this process where that shows the same, else in one of its own."""
 
+import contextlib
 import io
 import itertools
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -387,7 +389,7 @@ def test_ctrl_c(interrupts, file, tmp_path):
         "DSPY_CACHEDIR": str(tmp_path / "dspy"),
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "rlm_dspy", "ask", QUESTION, file],
+        [sys.executable, "-m", "rlm_dspy", "ask", "--route", "rlm", QUESTION, file],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -514,7 +516,7 @@ def test_the_cache_is_shown_and_cleared(served, file, capsys, tmp_path):
         assert run(["cache", "stats"]) == 0
         assert "answers  1\n" in capsys.readouterr().out
         assert run(["cache", "clear"]) == 0
-        assert capsys.readouterr().out == "1 answer forgotten\n"
+        assert capsys.readouterr().out == "1 answer and 0 texts forgotten\n"
         assert run(["ask", QUESTION, file, "-q"]) == 0
         assert len(server.requests) == 2
     finally:
@@ -540,3 +542,85 @@ def test_a_page_that_cannot_be_written_is_refused_before_a_model_is_asked(
         assert run(["ask", QUESTION, file, "--html", str(place)]) == 2
         assert "--html" in error_line(capsys)
     assert server.requests == []
+
+
+def test_json_events_are_lines_and_the_last_is_the_result(served, file, capsys):
+    served(SUBMIT)
+    assert run(["ask", QUESTION, file, "--json-events"]) == 0
+    out, err = capsys.readouterr()
+    *events, result = map(json.loads, out.splitlines())
+    assert [event["kind"] for event in events][:1] == ["run_started"]
+    assert events[-1]["kind"] == "run_ended"
+    assert result["answer"] == "tulip"
+    assert result["spend"]["calls"] == sum(event["kind"] == "charged" for event in events)
+    assert "tulip" not in err
+
+
+@pytest.fixture
+def priced(served, tmp_path, monkeypatch):
+    """A server whose model has a price, and the arguments of a large job for it."""
+    path = tmp_path / "large.txt"
+    path.write_text(TEXT * 10)
+    server = served(SUBMIT)
+    monkeypatch.setenv("RLM_MODEL", "openai/gpt-4o-mini")
+    monkeypatch.setenv("LLM_API_KEY", "none")
+    return server, ["ask", QUESTION, str(path), "--no-cache"]
+
+
+def test_a_job_that_may_cost_much_is_refused_where_nobody_can_be_asked(priced, capsys):
+    server, arguments = priced
+    assert run(arguments) == 2
+    line = error_line(capsys)
+    for said in ("1 file", "tokens", "at most $", "--yes", "RLM_CONFIRM_DOLLARS"):
+        assert said in line
+    assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("more", "threshold", "said"),
+    [
+        (["--yes"], "", "at most $"),
+        (["--yes", "--quiet"], "", ""),
+        (["--budget-dollars", "0.50"], "", "at most $0.50 (the limit of --budget-dollars)"),
+        ([], "1000", "at most $"),
+    ],
+)
+def test_a_job_that_may_cost_little_is_not_asked_about(
+    priced, monkeypatch, capsys, more, threshold, said
+):
+    _, arguments = priced
+    monkeypatch.setenv("RLM_CONFIRM_DOLLARS", threshold)
+    assert run([*arguments, *more]) == 0
+    out, err = capsys.readouterr()
+    assert out == "tulip\n"
+    assert said in err
+    assert said or not err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("answer", "code", "asked"), [("y", 0, 1), ("n", 130, 0)])
+def test_a_job_that_may_cost_much_is_asked_about_in_a_terminal(priced, answer, code, asked):
+    server, arguments = priced
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-m", "rlm_dspy", *arguments])
+    seen = b""
+    with contextlib.suppress(OSError):  # the terminal is gone with its process
+        while data := os.read(terminal, 65_536):
+            seen += data
+            if seen.endswith(b"[y/N]: "):
+                os.write(terminal, f"{answer}\n".encode())
+    _, status = os.waitpid(pid, 0)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(status) == code, seen
+    assert (b"tulip" in seen.split(b"[y/N]")[1]) is bool(asked)
+    assert len(server.requests) == asked
+
+
+@pytest.mark.parametrize("arguments", [[], ["models"]])
+def test_help_that_nobody_asked_for_is_no_error(arguments, capsys):
+    assert run(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("Usage: rlm")
+    assert "\nCommands:\n" in err

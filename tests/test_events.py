@@ -7,11 +7,11 @@ from pydantic import ValidationError
 from rlm_dspy import RLM, RLMOptions
 from rlm_dspy.account import Account
 from rlm_dspy.budget import Budget
+from rlm_dspy.event_log import EventLog
 from rlm_dspy.events import (
     Answered,
     Charged,
     Event,
-    EventLog,
     Executed,
     Extracted,
     Planned,

@@ -9,8 +9,9 @@ from PIL import Image
 
 from rlm_dspy.budget import Budget
 from rlm_dspy.cli import run
+from rlm_dspy.context import ReadProgress
 from rlm_dspy.errors import ContextError
-from rlm_dspy.given import context_of, piped_paths
+from rlm_dspy.given import Told, context_of, piped_paths
 from rlm_dspy.outcome import UsageError
 
 
@@ -51,6 +52,15 @@ def test_paths_come_from_standard_input(folder, monkeypatch, ending):
     assert about(piped_paths()) == ["b.log", "c.md"]
 
 
+@pytest.mark.parametrize(("quick", "said"), [(True, []), (False, [2, 4, 8, 10])])
+def test_how_far_reading_is_is_told_where_it_takes_long(quick, said):
+    notes, seconds = [], iter([0.0, *(0.05 if quick else n for n in range(1, 11))])
+    told = Told(notes.append, lambda: next(seconds))
+    for number in range(1, 11):
+        told(ReadProgress(number, 10, number * 2_000_000, 20_000_000, "a.txt"))
+    assert notes == [f"Read {n} of 10 files, {2 * n} of 20 MB" for n in said]
+
+
 def test_no_paths_on_standard_input(monkeypatch):
     piped(monkeypatch, b"\n")
     with pytest.raises(UsageError, match="found no paths"):
@@ -79,7 +89,7 @@ def test_the_command_line_takes_all_of_it(folder, tmp_path, monkeypatch, capsys)
     monkeypatch.setenv("OPENAI_API_KEY", "none")
     monkeypatch.setenv("OPENAI_BASE_URL", server.url)
     piped(monkeypatch, bytes(folder))
-    arguments = ["ask", "Which?", "--json", "--paths-from-stdin", "--hidden"]
+    arguments = ["ask", "Which?", "--json", "--paths-from-stdin", "--hidden", "--route", "rlm"]
     arguments += ["--include", "*.py", "--include", "*.png", "--include", ".env", "--exclude", "a*"]
     arguments += ["--type", "image", "--type", "text", "--vision-model", "openai/vision"]
     try:

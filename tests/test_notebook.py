@@ -8,13 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rlm_dspy import RLM
+from rlm_dspy import RLM, Context
+from rlm_dspy.coverage import Coverage, DocumentCoverage
 from rlm_dspy.events import Answered, Extracted, Submitted
-from rlm_dspy.notebook import LONGEST, as_html, outputs_of
+from rlm_dspy.notebook import LONGEST, as_html, outputs_of, table
 from rlm_dspy.testing import ScriptedLM, code
 
 TAG = re.compile(r"<[^>]*>")
 STEP = {"reasoning": "x", "code": "x", "output": "x"}
+TABLE = set(TAG.findall(table("a", [("b",)], "c", "d")))
 OURS = set(TAG.findall(as_html({"a": "b"}, {"c": 1}, [STEP])))
 
 texts = st.text(max_size=30) | st.sampled_from(
@@ -66,3 +68,24 @@ def test_a_long_text_is_cut_and_says_so():
     shown = as_html({}, {"a": "z" * (LONGEST + 1_500)}, [])
     assert "(1,500 more characters)" in shown
     assert shown.count("z") == LONGEST
+
+
+def test_a_context_shows_its_documents():
+    context = Context.from_documents([("a <b>", "x" * 1_200), *((f"t{n}", "y") for n in range(25))])
+    shown = context._repr_html_()
+    read = unescape(TAG.sub(" ", shown))
+    assert set(TAG.findall(shown)) <= TABLE
+    assert "26 documents" in read
+    assert "a <b>" in read
+    assert "1,200" in read
+    assert "6 more documents" in read
+
+
+def test_a_coverage_shows_a_bar_for_each_document():
+    half = DocumentCoverage("half <i>", 100, sent=[(0, 50)])
+    shown = Coverage((half, DocumentCoverage("none", 100)))._repr_html_()
+    read = unescape(TAG.sub(" ", shown))
+    assert set(TAG.findall(shown)) <= TABLE
+    assert half.bar() in read
+    assert "half <i>" in read
+    assert "read 25.0% of 200 characters" in read

@@ -357,3 +357,11 @@ def test_budget_lifts_max_llm_calls():
     assert RLM().max_llm_calls == 50
     assert RLM(budget=Budget(calls=5)).max_llm_calls is None
     assert RLM(budget=Budget(calls=5), max_llm_calls=7).max_llm_calls == 7
+
+
+def test_inputs_may_be_called_as_arguments_of_other_methods_are():
+    with dspy.context(lm=ScriptedLM([code("SUBMIT(answer=notes + listeners)")])):
+        rlm = RLM("context, notes, listeners -> answer")
+        result = rlm(context="text", notes="no", listeners="body")
+    assert result.answer == "nobody"
+    assert rlm.replay(result.run.id).answer == "nobody"

@@ -22,17 +22,16 @@ lines = [line for line in {context}.splitlines() if " || Instance: " in line]
 texts = [line.partition(" || Instance: ")[2] for line in lines]
 print(len(texts), texts[:2])
 """
-_TEXT_LABELS = """
-labels = [text.partition(" || Label: ")[2] for text in texts]
+# The same line asks in every plan: a small model that is shown plans mixes them where they differ.
+_ASKED = """
 if not all(labels):
     labels = ask_each("Which of these is it: {listed}?", texts, returns={{"enum": {names}}})
 """
+_TEXT_LABELS = """
+labels = [text.partition(" || Label: ")[2] for text in texts]"""
 _LABELS = """
-labels = [row[3] for row in part]
-if not all(labels):
-    question = "Which of these is it: " + ", ".join({names}) + "?"
-    labels = ask_each(question, [row[2] for row in part], returns={{"enum": {names}}})
-"""
+texts = [text for day, user, text, label in part]
+labels = [label for day, user, text, label in part]"""
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,11 @@ class Reading:
 
     def text_labels(self) -> str:
         """Code that gets the `labels` of `texts`, by sub-queries where they show none."""
-        return _TEXT_LABELS.format(listed=", ".join(self.names), names=list(self.names))
+        return _TEXT_LABELS + self._asked()
 
     def labels(self) -> str:
         """Code that gets the `labels` of `part`, by sub-queries where the rows show none."""
-        return _LABELS.format(names=list(self.names))
+        return _LABELS + self._asked()
+
+    def _asked(self) -> str:
+        return _ASKED.format(listed=", ".join(self.names), names=list(self.names))

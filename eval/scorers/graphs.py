@@ -9,11 +9,13 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
+from eval.scorers.unscored import unscored_where_it_raises
 from rlm_dspy import ConfigurationError
 
 _LIST = re.compile(r"Final Answer: ?\[(.*)\]")
 
 
+@unscored_where_it_raises
 def graphwalks(
     candidate: str, gold: Sequence[str], variant: Literal["card", "intended"] = "card"
 ) -> float:

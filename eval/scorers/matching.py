@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import Literal
 
-from eval.scorers.unscored import Unscored
+from eval.scorers.unscored import unscored_where_it_raises
 from rlm_dspy import ConfigurationError
 
 _CONTROL = re.compile(r"[\x00-\x1f]")
@@ -19,6 +19,7 @@ _CHOICE = re.compile(r"The correct answer is \(([A-D])\)")
 _PLAIN_CHOICE = re.compile(r"The correct answer is ([A-D])")
 
 
+@unscored_where_it_raises
 def ruler(
     candidates: Sequence[str],
     golds: Sequence[Sequence[str]],
@@ -44,16 +45,13 @@ def ruler(
     """
     if match not in ("all", "part"):
         raise ConfigurationError(f"match={match!r} is neither 'all' nor 'part'.")
-    try:
-        rows = [
-            [1.0 if value.lower() in said.lower() else 0.0 for value in values]
-            for said, values in zip(candidates, golds, strict=False)
-        ]
-        # `sum` over lists, as in the source: another order of additions has another last bit.
-        scores = [sum(row) / len(row) if match == "all" else max(row) for row in rows]
-        return round(sum(scores) / len(candidates) * 100, 2)
-    except (ZeroDivisionError, ValueError) as error:
-        return Unscored(f"The official code raises {type(error).__name__}: a row without golds.")
+    rows = [
+        [1.0 if value.lower() in said.lower() else 0.0 for value in values]
+        for said, values in zip(candidates, golds, strict=False)
+    ]
+    # `sum` over lists, as in the source: another order of additions has another last bit.
+    scores = [sum(row) / len(row) if match == "all" else max(row) for row in rows]
+    return round(sum(scores) / len(candidates) * 100, 2)
 
 
 def ruler_postprocess(candidate: str) -> str:
@@ -61,6 +59,7 @@ def ruler_postprocess(candidate: str) -> str:
     return _CONTROL.sub("\n", candidate.strip()).strip()
 
 
+@unscored_where_it_raises
 def longbench_v2(candidate: str, gold: str) -> float:
     """Scores an answer to a multiple-choice question of LongBench v2.
 
@@ -76,6 +75,7 @@ def longbench_v2(candidate: str, gold: str) -> float:
     return float(choice is not None and choice[1] == gold)
 
 
+@unscored_where_it_raises
 def mrcr(candidate: str, gold: str, prefix: str) -> float:
     """Scores an MRCR answer: how much of the gold's text it repeats.
 

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from eval.scorers.dates import TodayNeeded, parsed_date
-from eval.scorers.unscored import Unscored
+from eval.scorers.unscored import RAISED, Unscored, unscored_where_it_raises
 from rlm_dspy import ConfigurationError
 
 NUMERIC, DATE = "ANSWER_TYPE.NUMERIC", "ANSWER_TYPE.DATE"
@@ -22,8 +22,6 @@ NEAR = 0.75
 # An answer below this length is taken whole, characters.
 SHORT = 20
 
-# What reading a gold can raise, and an answer of white space: an IndexError.
-_NO_GOLD = (ValueError, SyntaxError, TypeError, LookupError, RecursionError, MemoryError)
 _PHRASES = ("more common", "less common", "same frequency")
 _LONG_PHRASES = ("more common than", "less common than", "same frequency as")
 _BOXED_TEXT = re.compile(r"\\boxed\{\\text\{([^}]*)\}\}")
@@ -31,6 +29,7 @@ _BOXED = re.compile(r"\\boxed[\{]+([^}]*)[\}]+")
 _PAIR = re.compile(r"\(\s*(\d+)\s*,\s*(\d+)\s*\)")
 
 
+@unscored_where_it_raises
 def oolong_synth(
     candidate: str,
     gold: str,
@@ -63,8 +62,6 @@ def oolong_synth(
         return _synth_official(candidate, _synth_gold(gold), answer_type)
     except TodayNeeded:
         return Unscored("The answer names a part of a date: what it is depends on today.")
-    except _NO_GOLD as error:
-        return Unscored(f"The official code raises {type(error).__name__}.")
 
 
 def _synth_gold(gold: str) -> Any:
@@ -99,7 +96,7 @@ def _synth_official(candidate: str, gold: Any, answer_type: str) -> float:
 def _synth_rlm_env(candidate: str, gold: str, answer_type: str) -> float:
     try:
         right = _synth_gold(gold)
-    except _NO_GOLD:  # a gold that is no literal is used as it is
+    except RAISED:  # a gold that is no literal is used as it is
         right = gold
     text = str(right)
     phrases = [(candidate.lower().rfind(p), p) for p in _LONG_PHRASES if p in candidate.lower()]
@@ -130,6 +127,7 @@ def _same_date(said: str, gold: Any) -> float:
         return 0.0
 
 
+@unscored_where_it_raises
 def oolong_real(candidate: str, gold: str) -> float:
     r"""Scores an answer to an OOLONG-real question.
 
@@ -145,10 +143,7 @@ def oolong_real(candidate: str, gold: str) -> float:
         >>> oolong_real(r"\boxed{84}", "85")
         0.75
     """
-    try:
-        return _real(_boxed(candidate), _typed(gold))
-    except OverflowError:
-        return Unscored("The official code raises OverflowError: the number is too big.")
+    return _real(_boxed(candidate), _typed(gold))
 
 
 def _boxed(candidate: str) -> int | str | list[str]:
@@ -176,11 +171,13 @@ def _real(said: int | str | list[str], gold: int | str | list[str]) -> float:
     return 0.0
 
 
-def oolong_pairs(candidate: str, gold: Sequence[Sequence[int]]) -> float:
+@unscored_where_it_raises
+def oolong_pairs(candidate: Any, gold: Sequence[Sequence[int]]) -> float:
     """Scores a list of pairs of user ids.
 
     Args:
-        candidate: What was answered, whole: every "(1, 2)" in it is a pair.
+        candidate: What was answered, whole: every "(1, 2)" in it is a pair. What is no text is
+            read as Python prints it, a dict with an "answer" as that.
         gold: The right pairs, in any order.
 
     Returns:
@@ -190,10 +187,9 @@ def oolong_pairs(candidate: str, gold: Sequence[Sequence[int]]) -> float:
         >>> oolong_pairs("(2, 1)", [(1, 2), (1, 3)])
         0.6666666666666666
     """
-    try:
-        said, right = named_pairs(candidate), unordered(gold)
-    except (ValueError, TypeError) as error:
-        return Unscored(f"A user id is not a number: {error}.")
+    if isinstance(candidate, dict):
+        candidate = candidate.get("answer", candidate)
+    said, right = named_pairs(str(candidate)), unordered(gold)
     if not said or not right:
         return float(not said and not right)
     hits = len(said & right)

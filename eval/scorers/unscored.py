@@ -1,5 +1,18 @@
 """The score where the official code gives none."""
 
+import functools
+from collections.abc import Callable
+from typing import ParamSpec
+
+from rlm_dspy import ConfigurationError
+
+P = ParamSpec("P")
+# What the official code raises over values that it was not written for.
+RAISED = (
+    *(ArithmeticError, AttributeError, LookupError, MemoryError),
+    *(RecursionError, SyntaxError, TypeError, ValueError),
+)
+
 
 class Unscored(float):
     """0.0, with the reason why the official code gives no score here.
@@ -17,3 +30,22 @@ class Unscored(float):
 
     def __reduce__(self) -> tuple[type["Unscored"], tuple[str]]:
         return type(self), (self.reason,)
+
+
+def unscored_where_it_raises(scorer: Callable[P, float]) -> Callable[P, float]:
+    """Makes an `Unscored` of what a scorer raises where the official code does.
+
+    Args:
+        scorer: A scorer that raises over the same values as the official code.
+    """
+
+    @functools.wraps(scorer)
+    def scored(*args: P.args, **kwargs: P.kwargs) -> float:
+        try:
+            return scorer(*args, **kwargs)
+        except ConfigurationError:
+            raise
+        except RAISED as error:
+            return Unscored(f"The official code raises {type(error).__name__}: {error}.")
+
+    return scored

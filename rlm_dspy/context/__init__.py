@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rlm_dspy.context.context import Context
     from rlm_dspy.context.documents import Document, Span
+    from rlm_dspy.context.progress import ReadProgress
     from rlm_dspy.context.read_options import ReadOptions
     from rlm_dspy.context.readers.limits import ReadLimits
 
-__all__ = ["Context", "Document", "ReadLimits", "ReadOptions", "Span"]
+__all__ = ["Context", "Document", "ReadLimits", "ReadOptions", "ReadProgress", "Span"]
 
 _HOMES = {
     "Context": "context",
     "Document": "documents",
     "ReadLimits": "readers.limits",
     "ReadOptions": "read_options",
+    "ReadProgress": "progress",
     "Span": "documents",
 }
 

@@ -12,28 +12,40 @@ import threading
 import weakref
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+from rlm_dspy.context.assembly import assembled
+from rlm_dspy.context.blocks import BlockIndex
 from rlm_dspy.context.documents import Document, Span
 from rlm_dspy.context.hits import Hit, Passage
 from rlm_dspy.context.offsets import TextBuffer
 from rlm_dspy.context.pieces import plain
 from rlm_dspy.context.search import Found, Searcher
-from rlm_dspy.context.searching import SHORT_BYTES, answering, searcher_of
-from rlm_dspy.context.sources import Entry, Source, assembled, source_of
+from rlm_dspy.context.searching import (
+    SHORT_BYTES,
+    By,
+    answering,
+    chosen,
+    dense_searcher,
+    searcher_of,
+)
+from rlm_dspy.context.sources import Entry, Source, source_of
 from rlm_dspy.context.view import View
 from rlm_dspy.errors import ContextError
+from rlm_dspy.notebook import table
 from rlm_dspy.shared import Joined, SealedMemory, Shared, Stretch
 from rlm_dspy.wire import Parcel
 
 if TYPE_CHECKING:
+    from rlm_dspy.context.dense import Embedder
     from rlm_dspy.context.read_options import ReadOptions
 
 # Longer pieces are not copied into a `Span`; a shorter whole text is kept once it was decoded.
 _LONGEST_SPAN = 1 << 23
 _KEPT_TEXT = 1 << 20
-_TITLES_SHOWN = 5
+_TITLES_SHOWN, _ROWS_SHOWN = 5, 20
 # Tells the contexts of this process apart.
 _numbers = itertools.count()
 
@@ -51,11 +63,12 @@ class Context(View):
         "__weakref__",
         "_buffer",
         "_documents",
+        "_embedder",
         "_number",
         "_opens",
         "_parcel",
-        "_search",
         "_search_lock",
+        "_searchers",
         "_skipped",
         "_text",
     )
@@ -74,8 +87,9 @@ class Context(View):
         self._opens = [document._entry.opens for document in self._documents]
         self._skipped = tuple((str(path), str(reason)) for path, reason in skipped)
         self._number: int | None = next(_numbers)
-        self._search: Searcher | None = None
-        self._search_lock = threading.Lock()
+        self._embedder: Embedder | None = None
+        self._searchers: dict[By, Searcher] = {}
+        self._search_lock = threading.RLock()
         self._text: str | None = None
         self._parcel: weakref.ref[Parcel] | None = None
 
@@ -103,7 +117,7 @@ class Context(View):
         """
         if isinstance(documents, (str, View, Mapping)):
             documents = [documents]
-        return cls._of([source_of(document) for document in documents], "the documents given")
+        return cls._of(map(source_of, documents), "the documents given")
 
     @classmethod
     def from_path(cls, path: str | Path, options: "ReadOptions | None" = None) -> Self:
@@ -134,8 +148,8 @@ class Context(View):
         """
         from rlm_dspy.context.ingest import read_paths
 
-        sources, skipped = read_paths(paths, options)
-        return cls._of(sources, "the paths given", skipped)
+        reading = read_paths(paths, options)
+        return cls._of(reading, "the paths given", reading.skipped)
 
     @classmethod
     def from_dataset(cls, dataset: Any, text: str | None = None) -> Self:
@@ -164,8 +178,8 @@ class Context(View):
         """
         from rlm_dspy.context.ingest import read_stdin
 
-        sources, skipped = read_stdin(options)
-        return cls._of(sources, "standard input", skipped)
+        reading = read_stdin(options)
+        return cls._of(reading, "standard input", reading.skipped)
 
     @classmethod
     def coerce(cls, value: Any) -> "Context":
@@ -196,19 +210,31 @@ class Context(View):
         paths = [item for item in items if isinstance(item, Path)]
         return cls.from_paths(paths) if paths == items != [] else cls.from_documents(items)
 
+    def with_embedder(self, embedder: "Embedder") -> Self:
+        """The same context, which `search` searches by meaning too.
+
+        Its text is embedded at the first such search; the vectors stay in the cache folder.
+
+        Args:
+            embedder: An `rlm_dspy.Embedder`, or any object with its `key`, `query` and `passages`.
+        """
+        entries = (document._entry for document in self._documents)
+        context = type(self)(self._buffer, entries, self._skipped)
+        context._embedder = embedder
+        return context
+
     @classmethod
     def _of(
-        cls, sources: list[Source], origin: str, skipped: Iterable[tuple[str, str]] = ()
+        cls, sources: Iterable[Source], origin: str, skipped: Iterable[tuple[str, str]] = ()
     ) -> Self:
-        if all(source.is_blank for source in sources):
+        """A context of documents, which are taken one by one; `skipped` is looked at after them."""
+        buffer, entries, is_blank = assembled(sources)
+        if is_blank:
             raise ContextError(
                 f"A context needs text, and {origin} held none. Give text, documents or files.",
                 skipped=list(skipped),
             )
-        data, entries = assembled(sources)
-        size = len(data) if isinstance(data, bytes) else data.size
-        # A text with as many characters as bytes is ASCII.
-        return cls(TextBuffer(data, ascii=size == entries[-1].end), entries, skipped)
+        return cls(buffer, entries, skipped)
 
     # What it is.
 
@@ -253,6 +279,15 @@ class Context(View):
         tail = self[len(self) - tail_chars :]
         return f"{self[:head_chars]}\n… [{_counted(left_out, 'character')} more] …\n{tail}"
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: its documents, and how it begins and ends to unfold."""
+        shown = self._documents[:_ROWS_SHOWN]
+        rows = [(f"{len(each):,}", each.title or "", each.path or "") for each in shown]
+        left = len(self._documents) - len(rows)
+        more = f"… and {_counted(left, 'more document')}" if left else ""
+        size = f"Context: {_counted(len(self), 'character')}, {self._counted_documents()}"
+        return table(size, rows, more, self.preview())
+
     # What its pieces ask of it.
 
     def _whole(self) -> str:
@@ -276,14 +311,21 @@ class Context(View):
     def _document_at(self, char: int) -> Document:
         return self._documents[max(0, bisect_right(self._opens, char) - 1)]
 
-    def _searcher(self) -> Searcher:
+    def _searcher(self, by: Any = None) -> Searcher:
+        by = chosen(by, embedded=self._is_embedded())
         with self._search_lock:
-            if self._search is None:
-                self._search = self._new_searcher()
-            return self._search
+            if by not in self._searchers:
+                self._searchers[by] = self._new_searcher(by)
+            return self._searchers[by]
 
-    def _new_searcher(self) -> Searcher:
-        return searcher_of(self._buffer, self._sections(), threads=self._cores)
+    def _is_embedded(self) -> bool:
+        return self._embedder is not None
+
+    def _new_searcher(self, by: By) -> Searcher:
+        if by == "keywords" or self._embedder is None:
+            return searcher_of(self._buffer, self._sections(), threads=self._cores)
+        keywords = partial(self._searcher, "keywords")
+        return dense_searcher(by, keywords, self._buffer, self._sections(), self._embedder)
 
     def _sections(self) -> list[tuple[int, int]]:
         return [(document._entry.opens, document.end) for document in self._documents]
@@ -291,7 +333,7 @@ class Context(View):
     # Going elsewhere.
 
     def __to_worker__(self) -> Parcel:
-        """The context for the REPL's worker: its text, and the index of its characters if any.
+        """The context for the REPL's worker: its text, and the index of its characters.
 
         Sessions that are alive together share one parcel.
         """
@@ -302,56 +344,72 @@ class Context(View):
         return parcel
 
     def _packed(self) -> Parcel:
-        data, index = self._buffer.data, self._buffer.index
+        data = self._buffer.data
         stretches = data.stretches if isinstance(data, Joined) else ()
         parts = list(dict.fromkeys(stretch.shared for stretch in stretches))
         layout = [[parts.index(shared), *rest] for shared, *rest in stretches]
         if not parts:
             parts = [data if isinstance(data, Shared) else SealedMemory.of([data])]
-        indexes = [] if index is None else [SealedMemory.of([index])]
+        index = self._buffer.index
+        indexes = [SealedMemory.of([index.packed()])] if any(index) else []
         functions = {}
-        if self._buffer.size > SHORT_BYTES:
+        if self._buffer.size > SHORT_BYTES or self._is_embedded():
             functions[f"search {self._number}"] = answering(self._searcher, len(self))
         return Parcel(
             loader="rlm_dspy.context.worker:load",
             buffers=(*parts, *indexes),
-            meta={**self._meta(layout), "search": next(iter(functions), None)},
+            meta={
+                **self._meta(layout, indexed=bool(indexes)),
+                "search": next(iter(functions), None),
+                "embedded": self._is_embedded(),
+            },
             functions=functions,
         )
 
-    def _meta(self, layout: list[list[Any]]) -> dict[str, Any]:
+    def _meta(self, layout: list[list[Any]], *, indexed: bool) -> dict[str, Any]:
         return {
             "documents": [list(document._entry) for document in self._documents],
             "skipped": [list(pair) for pair in self._skipped],
             "layout": layout,
             "ascii": self._buffer.ascii,
+            "indexed": indexed,
             "number": self._number,
         }
 
     def __reduce__(self) -> tuple[Any, ...]:
         buffer = self._buffer
-        buffers = (buffer.read(0, buffer.size), *([] if buffer.ascii else [buffer.index]))
-        return restored, (type(self), buffers, self._meta([]))
+        buffers = (buffer.read(0, buffer.size), buffer.index.packed())
+        return restored, (type(self), buffers, self._meta([], indexed=True), self._embedder)
 
 
-def restored(kind: type[Context], buffers: Sequence[Any], meta: dict[str, Any]) -> Context:
+def restored(
+    kind: type[Context],
+    buffers: Sequence[Any],
+    meta: dict[str, Any],
+    embedder: "Embedder | None" = None,
+) -> Context:
     """A context from the buffers and the data of its parcel; the buffers are not copied.
 
     Args:
         kind: `Context` or a class of it.
-        buffers: The text as UTF-8, or the parts that the layout puts together, and where it is not
-            ASCII the index of its characters.
-        meta: The "documents", what was "skipped", the "layout" and whether it is "ascii".
+        buffers: The text as UTF-8, or the parts that the layout puts together; then its index, if
+            it is indexed.
+        meta: The "documents", what was "skipped", the "layout", and whether it is "ascii" and
+            "indexed".
+        embedder: Searches it by meaning, if any.
     """
-    *parts, last = buffers
-    index = None if meta["ascii"] else getattr(last, "view", last)
-    parts = [*parts, last] if meta["ascii"] else parts
+    parts, index = list(buffers), BlockIndex()
+    if meta["indexed"]:
+        last = parts.pop()
+        index = BlockIndex.unpacked(getattr(last, "view", last))
     layout = [Stretch(parts[number], *rest) for number, *rest in meta["layout"]]
-    return kind(
+    context = kind(
         TextBuffer(Joined(layout) if layout else parts[0], index=index, ascii=meta["ascii"]),
         (Entry(*entry) for entry in meta["documents"]),
         (tuple(pair) for pair in meta["skipped"]),
     )
+    context._embedder = embedder
+    return context
 
 
 def _counted(number: int, noun: str) -> str:

@@ -1,7 +1,7 @@
 """Which words are in which unit of a long text, in an index on disk, by tantivy.
 
 Nothing of the text is kept there. Every unit is a document with its number; its words are those of
-`words`: ASCII is left to tantivy, which cuts it in the same way in another thread.
+`words`: what tantivy cuts in the same way is left to it, which does so in other threads.
 """
 
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import tantivy
 
-from rlm_dspy.context.words import words
+from rlm_dspy.context.words import cut_alike
 
 # Gathered in memory, over all threads, before a part of the index is written; in bytes.
 _HEAP_BYTES = 128 << 20
@@ -37,7 +37,7 @@ def write(texts: Iterable[str], folder: Path, *, threads: int) -> None:
     writer = index.writer(_HEAP_BYTES, max(1, min(threads, _MOST_THREADS)))
     for number, text in enumerate(texts):
         document = tantivy.Document()
-        document.add_text(_WORDS, text if text.isascii() else " ".join(words(text)))
+        document.add_text(_WORDS, cut_alike(text))
         document.add_unsigned(_NUMBER, number)
         writer.add_document(document)
     writer.commit()

@@ -18,6 +18,7 @@ from rlm_dspy.context.readers.bibliography import attached, entries_of
 from rlm_dspy.context.readers.limits import Unreadable
 from rlm_dspy.context.selection import file_or_skipped, files_under, is_chosen
 from rlm_dspy.errors import ContextError
+from rlm_dspy.settings import settings
 
 _BIBLIOGRAPHIES = {".bib", ".json", ".csljson"}
 
@@ -50,6 +51,11 @@ def _page(url: str, options: ReadOptions) -> Blob:
         raise ContextError(
             f"{url}: is a URL, and nothing is fetched unless it is asked for: give "
             "ReadOptions(urls=True), or --urls at the command line.",
+            path=url,
+        )
+    if settings().rlm_local_only:
+        raise ContextError(
+            f"{url}: is a URL, and RLM_LOCAL_ONLY keeps this program from asking another machine.",
             path=url,
         )
     return fetched(url, options.limits)

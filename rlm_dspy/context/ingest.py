@@ -2,158 +2,183 @@
 
 What the caller names must be there, or a `ContextError` says what is wrong with it. What cannot be
 read, inside of a file too, is left out and named, unless the caller is strict or nothing is left.
+Documents are read one by one, as they are asked for; what was read once comes from `conversions`.
 """
 
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from rlm_dspy.context.encodings import as_utf8
+from rlm_dspy.context.conversions import Conversions
+from rlm_dspy.context.encodings import as_utf8, decoded
 from rlm_dspy.context.finding import found
-from rlm_dspy.context.in_place import in_place
+from rlm_dspy.context.gathering import gathered
+from rlm_dspy.context.in_place import IN_PLACE_BYTES, in_place, staying
+from rlm_dspy.context.progress import Progress
 from rlm_dspy.context.read_options import ReadOptions
-from rlm_dspy.context.readers.base import Blob, Part, Skipped, parsing, printable
+from rlm_dspy.context.readers.base import HEAD_BYTES, Blob, Part, Skipped, parsing, printable
 from rlm_dspy.context.readers.limits import Unreadable
 from rlm_dspy.context.reading import parts
 from rlm_dspy.context.sources import Source, utf8
 from rlm_dspy.errors import ContextError
-from rlm_dspy.settings import cache_dir
-from rlm_dspy.shared import Growing, Stretch
+from rlm_dspy.shared import Stretch
 
 _STDIN = "standard input"
-# A text that comes in pieces is gathered up to this size, and put into memory of its own beyond.
-_GATHERED_BYTES = 8 << 20
 _REASONS_SHOWN = 3
 
 
-def read_paths(
-    paths: Iterable[str | Path], options: ReadOptions | None = None
-) -> tuple[list[Source], list[tuple[str, str]]]:
-    """The documents of files, folders and URLs, in this order, and what was left out of them.
+class Reading:
+    """Documents that are read as they are taken, once.
+
+    Args:
+        blobs: The sources, and what was left out before.
+        options: How they are read.
+        named: What the caller named, for an error.
+
+    Attributes:
+        skipped: What was left out, as (path, reason); whole once all documents were taken.
+    """
+
+    def __init__(self, blobs: Iterable[Blob | Skipped], options: ReadOptions, named: str):
+        self.skipped: list[tuple[str, str]] = []
+        self._blobs = list(blobs)
+        self._options = options
+        self._named = named
+        self._staying = staying(self._blobs)
+        self._progress = Progress(self._blobs, options.progress)
+
+    def __iter__(self) -> Iterator[Source]:
+        """The documents, in order.
+
+        Raises:
+            ContextError: There is none; with `strict`, also where something could not be read.
+        """
+        skipped: list[Skipped] = []
+        empty = True
+        for each in self._read():
+            if isinstance(each, Source):
+                empty = False
+                yield each
+                continue
+            if each.failed and self._options.strict:
+                raise ContextError(
+                    f"{each.name}: {each.reason}. Leave it out, or read without strict=True.",
+                    path=each.name,
+                    reason=each.reason,
+                )
+            skipped.append(each)
+            self.skipped.append((printable(each.name), printable(each.reason)))
+        if empty:
+            raise _nothing(self._named, skipped)
+
+    def _read(self) -> Iterator[Source | Skipped]:
+        with Conversions(self._blobs, self._options, self._staying) as conversions:
+            for each in self._blobs:
+                if isinstance(each, Skipped):
+                    yield each
+                    continue
+                blob = replace(each)  # a copy, so that its first bytes are not kept
+                self._progress.begin(blob)
+                yield from conversions.of(blob, self._documents)
+                self._progress.end(blob)
+
+    def _documents(self, blob: Blob) -> Iterator[Source | Skipped]:
+        for part in parts(blob, self._options):
+            yield part if isinstance(part, Skipped) else self._source_of(part)
+
+    def _source_of(self, part: Part) -> Source | Skipped:
+        try:
+            with parsing("text"):
+                source = self._filled(part)
+        except Unreadable as error:
+            return Skipped(part.place, error.message, failed=True)
+        return Skipped(part.place, "empty") if source.is_blank else source
+
+    def _filled(self, part: Part) -> Source:
+        title = None if part.title == _STDIN else part.title
+        if isinstance(part.data, str):
+            return Source(utf8(part.data), title, part.path, metadata=part.metadata)
+        if not isinstance(part.data, Blob):
+            data, chars = _whole(part.data)
+            return Source(data, title, part.path, metadata=part.metadata, chars=chars)
+        file, source = part.data.file, None
+        if file is not None and file in self._staying:
+            source = in_place(file, self._progress.within)
+        if source is None:
+            source = _converted(part.data)
+        metadata = {**part.metadata, **source.metadata}
+        return Source(
+            source.data,
+            title,
+            part.path,
+            metadata=metadata,
+            chars=source.chars,
+            counts=source.counts,
+        )
+
+
+def read_paths(paths: Iterable[str | Path], options: ReadOptions | None = None) -> Reading:
+    """The documents of files, folders and URLs, in this order.
 
     Args:
         paths: Files and folders; a str may be a URL.
         options: What is read, and how.
 
     Raises:
-        ContextError: A path is not there, there is no path, or nothing could be read; with
-            `strict`, also where something could not be.
+        ContextError: A path is not there, or there is no path.
     """
     paths = [paths] if isinstance(paths, (str, Path)) else list(paths)
     if not paths:
         raise ContextError("A context needs at least one path, and none was given.")
     options = options or ReadOptions()
-    sources, skipped = _read(found(paths, options), options)
-    if not sources:
-        raise _nothing(", ".join(map(str, paths)), skipped)
-    return sources, _reported(skipped)
+    return Reading(found(paths, options), options, ", ".join(map(str, paths)))
 
 
-def read_stdin(
-    options: ReadOptions | None = None, stream: BinaryIO | None = None
-) -> tuple[list[Source], list[tuple[str, str]]]:
-    """The documents in what is piped into this program, and what was left out of them.
+def read_stdin(options: ReadOptions | None = None, stream: BinaryIO | None = None) -> Reading:
+    """The documents in what is piped into this program.
 
     Args:
         options: How it is read.
         stream: What to read; None: standard input.
 
     Raises:
-        ContextError: Nothing is piped in, or it cannot be read.
+        ContextError: Nothing is piped in.
     """
     stream = sys.stdin.buffer if stream is None else stream
     if stream.isatty():
         raise ContextError("Nothing is piped into standard input: pipe text in, or name a file.")
     options = options or ReadOptions()
-    blob = Blob.of_bytes(stream.read(), _STDIN, options.limits)
-    sources, skipped = _read([blob], options)
-    if not sources:
-        raise _nothing(_STDIN, skipped)
-    return sources, _reported(skipped)
+    return Reading([Blob.of_bytes(stream.read(), _STDIN, options.limits)], options, _STDIN)
 
 
-def _reported(skipped: list[Skipped]) -> list[tuple[str, str]]:
-    return [(printable(each.name), printable(each.reason)) for each in skipped]
+def _converted(blob: Blob) -> Source:
+    """A text in whatever encoding, as UTF-8."""
+    if (blob.size or 0) > IN_PLACE_BYTES:
+        pieces, metadata = decoded(blob.opener)
+        data, chars = _whole(pieces)
+        return Source(data, metadata=metadata, chars=chars)
+    data = blob.head
+    if len(data) == HEAD_BYTES:
+        with blob.opener() as stream:
+            data = stream.read()
+    data, metadata = as_utf8(data)
+    return Source(data, metadata=metadata)
 
 
-def _read(
-    blobs: Iterable[Blob | Skipped], options: ReadOptions
-) -> tuple[list[Source], list[Skipped]]:
-    sources: list[Source] = []
-    skipped: list[Skipped] = []
-    for each in _documents(blobs, options):
-        if isinstance(each, Source):
-            sources.append(each)
-            continue
-        if each.failed and options.strict:
-            raise ContextError(
-                f"{each.name}: {each.reason}. Leave it out, or read without strict=True.",
-                path=each.name,
-                reason=each.reason,
-            )
-        skipped.append(each)
-    return sources, skipped
-
-
-def _documents(blobs: Iterable[Blob | Skipped], options: ReadOptions) -> Iterator[Source | Skipped]:
-    for blob in blobs:
-        if isinstance(blob, Skipped):
-            yield blob
-            continue
-        for part in parts(blob, options):
-            yield part if isinstance(part, Skipped) else _source_of(part)
-
-
-def _source_of(part: Part) -> Source | Skipped:
-    try:
-        with parsing("text"):
-            source = _filled(part)
-    except Unreadable as error:
-        return Skipped(part.place, error.message, failed=True)
-    return Skipped(part.place, "empty") if source.is_blank else source
-
-
-def _filled(part: Part) -> Source:
-    title = None if part.title == _STDIN else part.title
-    if isinstance(part.data, str):
-        return Source(utf8(part.data), title, part.path, metadata=part.metadata)
-    if not isinstance(part.data, Blob):
-        data, chars = _gathered(part.data)
-        return Source(data, title, part.path, metadata=part.metadata, chars=chars)
-    source = in_place(part.data.file) if part.data.file is not None else None
-    if source is None:
-        with part.data.opener() as stream:
-            data, metadata = as_utf8(stream.read())
-        source = Source(data, metadata=metadata)
-    metadata = {**part.metadata, **source.metadata}
-    return Source(source.data, title, part.path, metadata=metadata, chars=source.chars)
-
-
-def _gathered(pieces: Iterable[str]) -> tuple[bytes | Stretch, int]:
+def _whole(pieces: Iterable[str]) -> tuple[bytes | Stretch, int]:
     """A text that comes in pieces, and its length in characters."""
-    gathered: list[bytes] = []
-    growing: Growing | None = None
-    chars = size = 0
-    try:
+    chars = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal chars
         for piece in pieces:
             chars += len(piece)
-            gathered.append(utf8(piece))
-            size += len(gathered[-1])
-            if size > _GATHERED_BYTES:
-                growing = growing or Growing(cache_dir)
-                for each in gathered:
-                    growing.write(each)
-                gathered, size = [], 0
-        if growing is None:
-            return b"".join(gathered), chars
-        for each in gathered:
-            growing.write(each)
-        whole = growing.finish()
-        return Stretch(whole, 0, whole.size), chars
-    finally:
-        if growing is not None:
-            growing.drop()
+            yield utf8(piece)
+
+    whole = gathered(counted())
+    return (whole if isinstance(whole, bytes) else Stretch(whole, 0, whole.size)), chars
 
 
 def _nothing(named: str, skipped: list[Skipped]) -> ContextError:

@@ -20,6 +20,7 @@ from rlm_dspy.context.matches import matcher, matching_count, matching_lines
 from rlm_dspy.context.offsets import TextBuffer
 from rlm_dspy.context.pieces import Pieces, plain
 from rlm_dspy.context.search import PASSAGE_CHARS, Found, Searcher
+from rlm_dspy.context.searching import By
 from rlm_dspy.errors import ContextError
 
 # The chunks of a longer text, and the hits of a more common pattern, are not all kept at once.
@@ -51,8 +52,8 @@ class Home(Protocol):
     def _document_at(self, char: int) -> Any:
         """The document that an offset belongs to."""
 
-    def _searcher(self) -> Searcher:
-        """What finds passages of the whole context, made once."""
+    def _searcher(self, by: Any) -> Searcher:
+        """What finds passages of the whole context in a way, made once."""
 
 
 class Located(Pieces):
@@ -216,21 +217,25 @@ class Located(Pieces):
         ranges = chain(((hit.start, hit.end) for hit in hits), (place[:2] for place in found))
         return LazyList(ranges, partial(self._context._hit, text=None, around=context_lines))
 
-    def search(self, text: str, k: int = 5, size: int = PASSAGE_CHARS) -> list[Any]:
+    def search(
+        self, text: str, k: int = 5, size: int = PASSAGE_CHARS, by: By | None = None
+    ) -> list[Any]:
         """The `k` passages that say most about the words of `text`, best first.
 
         Args:
             text: A question or keywords; rare words count most.
             k: The most passages returned.
             size: Characters a passage has, about.
+            by: "keywords"; "dense": by meaning, and "hybrid": both, where the context has an
+                embedder (`Context.with_embedder`). None: "hybrid" where it has, else "keywords".
 
         Raises:
-            ContextError: `text` is not a str.
+            ContextError: `text` is not a str, or `by` is not a way that there is.
         """
         text = plain(text)
         if not isinstance(text, str):
             raise ContextError(f"search: text={text!r} must be a str of words.", text=text)
-        found = self._context._searcher().found(
+        found = self._context._searcher(by).found(
             text, count=k, size=size, start=self._start, end=self._end
         )
         return [self._context._passage(passage) for passage in found]

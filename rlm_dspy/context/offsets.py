@@ -4,29 +4,22 @@
 memory shared with other processes, or in files. It keeps one number a block of 4 KiB (the
 characters that start before it; on demand also the newlines), so that 1 GB costs 2 MB, and any
 position is found by bisection and one block. A pure ASCII buffer needs no numbers: its offsets are
-its bytes.
+its bytes. What was counted elsewhere comes along as a `BlockIndex`, with blocks of any length.
 
 It promises nothing about invalid UTF-8: who fills a buffer checks it first (`ingest`, `documents`).
 """
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from rlm_dspy.context.blocks import BLOCK_BYTES, CONTINUATION, BlockIndex, characters_in
 from rlm_dspy.shared import Joined, Shared
 
-BLOCK_BYTES = 4096
 WINDOW_BYTES = 1 << 20
-# The bytes that continue a character; deleting them leaves one byte a character.
-_CONTINUATION = bytes(range(0x80, 0xC0))
 # Bytes that a character has at most.
 _LONGEST = 4
-
-
-def characters_in(piece: bytes) -> int:
-    """Characters that start in a piece of UTF-8 (which may begin or end within one)."""
-    return len(piece) if piece.isascii() else len(piece.translate(None, _CONTINUATION))
 
 
 class TextBuffer:
@@ -36,7 +29,7 @@ class TextBuffer:
         data: Valid UTF-8 in any bytes-like object, or shared; it is never copied as a whole.
         block: Bytes a number of the index.
         window: Bytes that are copied or decoded at once when the buffer is walked.
-        index: The index of the same data with the same block, from `index`; built where it is None.
+        index: What is known of the same data; where it has no places, with the same block.
         ascii: Whether the data is ASCII; None: to be found out.
     """
 
@@ -46,7 +39,7 @@ class TextBuffer:
         *,
         block: int = BLOCK_BYTES,
         window: int = WINDOW_BYTES,
-        index: Any = None,
+        index: BlockIndex = BlockIndex(),  # noqa: B008 - a constant
         ascii: bool | None = None,  # noqa: A002 - as `str.isascii` and `TextBuffer.ascii` say it
     ):
         self.data = data
@@ -57,20 +50,14 @@ class TextBuffer:
         self.size = data.size if self._view is None else len(self._view)
         self._block = block
         self.window = max(window, 8)
-        self._newlines: array[int] | None = None
+        self._places = index.places
+        self._newlines = index.lines
         self.ascii = self._is_ascii(index) if ascii is None else ascii
-        self._starts = self._counted(index)
+        self._starts = array("Q") if self.ascii else index.chars or self._count(characters_in)
         self.chars = self.size if self.ascii else self._starts[-1]
 
-    def _is_ascii(self, index: Any) -> bool:
-        return index is None and all(piece.isascii() for _, piece in self.pieces(0))
-
-    def _counted(self, index: Any) -> Any:
-        if self.ascii:
-            return array("Q")
-        return (
-            self._count(characters_in) if index is None else memoryview(index).cast("B").cast("Q")
-        )
+    def _is_ascii(self, index: BlockIndex) -> bool:
+        return index.chars is None and all(piece.isascii() for _, piece in self.pieces(0))
 
     def _count(self, measure: Any) -> "array[int]":
         """Running totals of `measure` before each block, and the grand total last."""
@@ -83,9 +70,19 @@ class TextBuffer:
         return totals
 
     @property
-    def index(self) -> bytes | None:
-        """The character index, for a `TextBuffer` elsewhere over the same bytes; None for ASCII."""
-        return None if self.ascii else self._starts.tobytes()
+    def index(self) -> BlockIndex:
+        """What is known so far, for a `TextBuffer` elsewhere over the same bytes."""
+        return BlockIndex(self._places, None if self.ascii else self._starts, self._newlines)
+
+    def _place(self, number: int) -> int:
+        """The byte where a block starts; behind the last one the end, or what lies behind it."""
+        return number * self._block if self._places is None else self._places[number]
+
+    def _block_at(self, byte: int) -> int:
+        """The number of the block that holds a byte."""
+        if self._places is None:
+            return byte // self._block
+        return bisect_right(self._places, byte) - 1
 
     def read(self, low: int, high: int) -> bytes:
         """The bytes from `low` up to `high`; what lies behind the end is left out."""
@@ -115,8 +112,8 @@ class TextBuffer:
         if char >= self.chars:
             return self.size
         number = bisect_right(self._starts, char) - 1
-        start = self._align(number * self._block)
-        piece = self.read(start, (number + 1) * self._block)
+        start = self._align(self._place(number))
+        piece = self.read(start, self._place(number + 1))
         ahead = char - self._starts[number]
         if piece.isascii():
             return start + ahead
@@ -126,13 +123,13 @@ class TextBuffer:
         """The number of the character that starts at `byte`, which must be a character's start."""
         if self.ascii:
             return byte
-        number = byte // self._block
-        return self._starts[number] + characters_in(self.read(number * self._block, byte))
+        number = self._block_at(byte)
+        return self._starts[number] + characters_in(self.read(self._place(number), byte))
 
     def _align(self, byte: int) -> int:
         """The first character start at or after a byte."""
         following = self.read(byte, min(byte + _LONGEST - 1, self.size))
-        return byte + len(following) - len(following.lstrip(_CONTINUATION))
+        return byte + len(following) - len(following.lstrip(CONTINUATION))
 
     # Text.
 
@@ -206,7 +203,7 @@ class TextBuffer:
     # Lines: a line ends at "\n".
 
     @property
-    def _line_totals(self) -> "array[int]":
+    def _line_totals(self) -> Sequence[int]:
         if self._newlines is None:
             self._newlines = self._count(lambda piece: piece.count(b"\n"))
         return self._newlines
@@ -214,8 +211,8 @@ class TextBuffer:
     def newlines_before(self, char: int) -> int:
         """How many newlines lie before character `char`."""
         byte = self.byte_of(char)
-        number = min(byte // self._block, len(self._line_totals) - 1)
-        rest = self.read(number * self._block, byte)
+        number = min(self._block_at(byte), len(self._line_totals) - 1)
+        rest = self.read(self._place(number), byte)
         return self._line_totals[number] + rest.count(b"\n")
 
     def newline(self, ordinal: int) -> int:
@@ -224,8 +221,8 @@ class TextBuffer:
         if ordinal > totals[-1]:
             return self.chars
         number = bisect_right(totals, ordinal - 1) - 1
-        start = number * self._block
-        piece = self.read(start, start + self._block)
+        start = self._place(number)
+        piece = self.read(start, self._place(number + 1))
         at = -1
         for _ in range(ordinal - totals[number]):
             at = piece.find(b"\n", at + 1)

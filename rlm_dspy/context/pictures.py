@@ -24,6 +24,9 @@ def described(part: Part, describe: Describe | None) -> Part | Skipped:
     Args:
         part: The part.
         describe: Writes down what an image says.
+
+    Raises:
+        ConfigurationError: A rule does not allow it to read this file, as its `may_read` says.
     """
     if describe is None:
         reason = "no text, only an image" if part.metadata["kind"] != "image" else "an image"
@@ -31,7 +34,10 @@ def described(part: Part, describe: Describe | None) -> Part | Skipped:
             part.place,
             f"{reason}: a vision model can read it (describe=, --vision-model)",
             failed=True,
+            lasting=True,
         )
+    if (may_read := getattr(describe, "may_read", None)) is not None and part.path is not None:
+        may_read(part.path)
     try:
         with parsing("an image"):
             given = part.pictures() if part.pictures is not None else ()

@@ -31,7 +31,7 @@ def reaching(
         reach: The furthest end of a chunk, by its start.
         overlapping: How much of a chunk the next one repeats, by its length; in characters.
     """
-    at = start
+    at = covered = start
     while at < end:
         stop = min(reach(at), end)
         if stop == end:
@@ -40,7 +40,9 @@ def reaching(
         text = buffer.text(at, stop + 1)
         most = stop - at
         cut = _best_cut(text, most, min(overlapping(most) + 1, most))
-        yield at, at + cut
+        if at + cut > covered:  # else it only repeats what was there
+            yield at, at + cut
+            covered = at + cut
         following = max(cut - overlapping(cut), 1)
         while following < cut and not can_cut(text, following):
             following += 1

@@ -2,8 +2,12 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from rlm_dspy.context.readers.limits import ReadLimits
+
+if TYPE_CHECKING:
+    from rlm_dspy.context.progress import ReadProgress
 
 Describe = Callable[[bytes, str], str]
 
@@ -26,6 +30,9 @@ class ReadOptions:
             images and scanned pages are skipped.
         strict: Whether what cannot be read is an error, and not just named in `Context.skipped`.
         limits: What one source may use.
+        keep: Whether what files were converted to is kept in the cache folder, so that a file which
+            did not change is not read again.
+        progress: Is told how far reading is, file by file and every 16 MiB of a large one.
     """
 
     include: Iterable[str] = ()
@@ -38,6 +45,8 @@ class ReadOptions:
     describe: Describe | None = None
     strict: bool = False
     limits: ReadLimits = field(default_factory=ReadLimits)
+    keep: bool = True
+    progress: "Callable[[ReadProgress], None] | None" = None
 
     def __post_init__(self):
         for name in ("include", "exclude", "types"):

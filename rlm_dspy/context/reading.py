@@ -19,6 +19,8 @@ from rlm_dspy.context.selection import is_hidden, is_of_type
 
 _PACKED = ("gzip", "bzip2", "xz", "zstd")
 _ARCHIVES = ("zip", "tar")
+# Kinds of files with others inside, of which the options choose some.
+HOLDING = frozenset({*_PACKED, *_ARCHIVES, "mail", "mbox"})
 READERS = {
     **dict.fromkeys(TEXT_KINDS, "text"),
     **dict.fromkeys(_PACKED, "compressed"),
@@ -54,11 +56,15 @@ def parts(blob: Blob, options: ReadOptions) -> Iterator[Part | Skipped]:
         yield Skipped(blob.place, error.message, failed=True)
 
 
+def passes(blob: Blob, kind: str, options: ReadOptions) -> bool:
+    """Whether a source is of a type that is asked for, or may hold others that are."""
+    return kind in _PACKED or kind in _ARCHIVES or is_of_type(blob, kind, options)
+
+
 def _parts(blob: Blob, options: ReadOptions) -> Iterator[Part | Skipped]:
     with parsing("a file"):
         kind = kind_of(blob)
-    inside = kind in _PACKED or kind in _ARCHIVES
-    if not inside and not is_of_type(blob, kind, options):
+    if not passes(blob, kind, options):
         return
     with parsing(kind):
         for found in _reader(kind)(blob, kind):

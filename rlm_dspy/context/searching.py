@@ -1,5 +1,7 @@
 """Which way a text is searched: by words in memory, by an index on disk, or by asking the host.
 
+A context that has an embedder is searched by meaning too, always on the host (`dense`).
+
 A short text has its words in memory, wherever it is. A long one has an index in the cache folder,
 which a worker cannot open: there, each search is a call of the host, which answers with places
 alone. Where tantivy (the extra `search`) is not installed, texts of up to 64 MB are searched in
@@ -7,12 +9,17 @@ memory all the same, and longer ones not at all.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from rlm_dspy import wire
 from rlm_dspy.context.offsets import TextBuffer
 from rlm_dspy.context.search import Found, Searcher, SearchIndex
 from rlm_dspy.errors import ContextError
+
+if TYPE_CHECKING:
+    from rlm_dspy.context.dense import Embedder
+
+By = Literal["keywords", "dense", "hybrid"]
 
 # Up to this size in bytes a text is searched in memory: it takes a second, and 50 MB.
 SHORT_BYTES = 8 << 20
@@ -42,6 +49,55 @@ def searcher_of(
     return large_index(buffer, sections, threads=threads)
 
 
+def chosen(by: Any, *, embedded: bool) -> By:
+    """How a text is searched.
+
+    Args:
+        by: What a caller says; None: "hybrid" where there is an embedder, else "keywords".
+        embedded: Whether there is one.
+
+    Raises:
+        ContextError: There is no such way, or it needs an embedder.
+    """
+    if by is None:
+        return "hybrid" if embedded else "keywords"
+    if by not in get_args(By):
+        raise ContextError(f"search: by={by!r} must be one of {', '.join(get_args(By))}.", by=by)
+    if by != "keywords" and not embedded:
+        raise ContextError(
+            f"search: by={by!r} needs an embedding model, and this context has none; search "
+            "by='keywords'. The program that made it can give it one: "
+            "context.with_embedder(Embedder(...)).",
+            by=by,
+        )
+    return by
+
+
+def dense_searcher(
+    by: By,
+    keywords: Callable[[], Searcher],
+    buffer: TextBuffer,
+    sections: Sequence[tuple[int, int]],
+    embedder: "Embedder",
+) -> Searcher:
+    """What searches a text by meaning, or both ways.
+
+    Args:
+        by: "dense" or "hybrid".
+        keywords: Gives what searches it by keywords.
+        buffer: The text.
+        sections: As for `searcher_of`.
+        embedder: Gives texts their vectors.
+
+    Raises:
+        ContextError: The text is too long for it.
+    """
+    from rlm_dspy.context.dense import DenseIndex, Hybrid
+
+    dense = DenseIndex(buffer, sections, embedder)
+    return dense if by == "dense" else Hybrid(keywords(), dense)
+
+
 def in_memory(buffer: TextBuffer, sections: Sequence[tuple[int, int]]) -> SearchIndex:
     """What searches a text without an index on disk.
 
@@ -62,15 +118,17 @@ class HostSearcher:
 
     Args:
         name: The function of the host, from `answering`.
+        by: How it searches.
     """
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, by: By):
         self._name = name
+        self._by = by
 
     def found(self, query: str, *, count: int, size: int, start: int, end: int) -> list[Found]:
         """As `Searcher.found`."""
         assert wire.call_host is not None
-        answer = wire.call_host(self._name, [query, count, size, start, end], {})
+        answer = wire.call_host(self._name, [query, count, size, start, end, self._by], {})
         if "error" in answer:
             raise ContextError(answer["error"])
         return [
@@ -79,15 +137,15 @@ class HostSearcher:
         ]
 
 
-def answering(searcher: Callable[[], Searcher], length: int) -> Callable[..., dict[str, Any]]:
+def answering(searcher: Callable[[Any], Searcher], length: int) -> Callable[..., dict[str, Any]]:
     """The function that searches for a worker; what it is called with is not trusted.
 
     Args:
-        searcher: Gives what searches the text.
+        searcher: Gives what searches the text in a way that it is told, or refuses.
         length: The characters of the text.
     """
 
-    def search(query: Any, count: Any, size: Any, start: Any, end: Any) -> dict[str, Any]:
+    def search(query: Any, count: Any, size: Any, start: Any, end: Any, by: Any) -> dict[str, Any]:
         numbers = (count, size, start, end)
         if type(query) is not str or not all(type(number) is int for number in numbers):
             return {"error": "search: text must be a str, and k and size whole numbers."}
@@ -95,7 +153,7 @@ def answering(searcher: Callable[[], Searcher], length: int) -> Callable[..., di
             return {"error": f"search: text has more than {_LONGEST_QUERY:,} characters."}
         start, end = max(start, 0), min(end, length)
         try:
-            found = searcher().found(query, count=count, size=size, start=start, end=end)
+            found = searcher(by).found(query, count=count, size=size, start=start, end=end)
         except ContextError as error:
             return {"error": error.message}
         return {"found": [[*passage[:3], *passage.part] for passage in found]}

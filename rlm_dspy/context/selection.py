@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from rlm_dspy.context.ignoring import Ignored, matches
 from rlm_dspy.context.read_options import ReadOptions
 from rlm_dspy.context.readers.base import Blob, Skipped
+from rlm_dspy.settings import cache_dir
 
 _VERSION_CONTROL = {".git", ".hg", ".svn", ".jj", "CVS"}
 # app.log.3.gz, app.log-20260114, syslog.1, app.2.log
@@ -62,11 +63,13 @@ def file_or_skipped(path: Path, name: str, options: ReadOptions) -> Blob | Skipp
 def files_under(folder: Path, options: ReadOptions) -> Iterator[Blob | Skipped]:
     """The files under a folder, and what is left out by a rule that nobody asked for.
 
+    This program's own cache is passed over without a word.
+
     Args:
         folder: The folder.
         options: What is read.
     """
-    root = folder.resolve()
+    root, own = folder.resolve(), cache_dir().resolve()
     above = Ignored.above(root) if options.ignore_files else Ignored(root)
     waiting: list[tuple[Path, bool, Ignored]] = [(folder, True, above)]
     while waiting:
@@ -86,6 +89,8 @@ def files_under(folder: Path, options: ReadOptions) -> Iterator[Blob | Skipped]:
         kept = []
         for entry in entries:
             name, is_folder = entry.relative_to(folder).as_posix(), entry.is_dir()
+            if is_folder and root / name == own:
+                continue
             if matches(f"{name}/" if is_folder else name, options.exclude):
                 continue
             reason = _reason(entry, root, is_folder=is_folder, hidden=options.hidden)

@@ -1,27 +1,20 @@
-"""From what a caller has to one text: documents on their way into a context.
+"""What a caller has, as documents on their way into a context (see `assembly`).
 
-`source_of` takes a document in any of its usual forms, `assembled` puts several into one text and
-says where each one is. Nothing is mangled silently: a text with lone surrogates, which UTF-8 cannot
-hold, gets U+FFFD in their place, character for character, so that offsets stay right.
+`source_of` takes a document in any of its usual forms. Nothing is mangled silently: a text (or a
+title, a path, metadata) with lone surrogates, which UTF-8 cannot hold, gets U+FFFD in their place,
+character for character, so that offsets stay right.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import chain, islice
 from typing import Any, NamedTuple
 
-from rlm_dspy.context.offsets import characters_in
+from rlm_dspy.context.blocks import Counts, characters_in
 from rlm_dspy.context.pieces import plain
 from rlm_dspy.errors import ContextError
-from rlm_dspy.settings import cache_dir
-from rlm_dspy.shared import Growing, Joined, Shared, Stretch
+from rlm_dspy.shared import Stretch
 
-# Bytes of a text up to which it is plain `bytes`: a shared one takes two descriptors.
-IN_MEMORY_BYTES = 8 << 20
-# Between two documents in the combined text; and before one that has a title.
-SEPARATOR = "\n\n"
-_TITLE_LINE = "===== {} =====\n"
 # The names that a document's text, title and path go by in the field's own dicts and classes.
 TEXT_NAMES = ("text", "content", "page_content", "body")
 _TITLE_NAMES = ("title", "name")
@@ -56,112 +49,35 @@ class Source:
     """A document on its way into a context.
 
     Args:
-        data: Its text as valid UTF-8, or where that lies.
+        data: Its text, as valid UTF-8 or where that lies; a str's lone surrogates are replaced.
         title: Its title, if it has one.
         path: The file it came from, if any.
         id: An identifier; None: its number.
         metadata: Whatever else is known of it.
         chars: Its length in characters; None: to be counted.
+        counts: What its blocks have; None: to be counted where it is needed.
     """
 
-    data: bytes | Stretch
+    data: bytes | str | Stretch
     title: str | None = None
     path: str | None = None
     id: Any = None
     metadata: dict[str, Any] = field(default_factory=dict)
     chars: int | None = None
+    counts: Counts | None = None
 
     @property
     def length(self) -> int:
         """Its length in characters."""
-        if self.chars is None:
-            assert isinstance(self.data, bytes)  # who leaves a text in its file has counted it
-            return characters_in(self.data)
-        return self.chars
+        if self.chars is not None:
+            return self.chars
+        assert not isinstance(self.data, Stretch)  # who leaves a text in its file has counted it
+        return len(self.data) if isinstance(self.data, str) else characters_in(self.data)
 
     @property
     def is_blank(self) -> bool:
         """Whether it has nothing but white space; one that lies in a file has more."""
-        return isinstance(self.data, bytes) and (not self.data or self.data.isspace())
-
-
-class Assembly:
-    """Parts on their way into one text: small ones together in memory, large files where they are.
-
-    Args:
-        in_memory: Bytes up to which a text is this process's own alone; a longer one is in memory
-            that it can share.
-    """
-
-    def __init__(self, in_memory: int = IN_MEMORY_BYTES):
-        self._in_memory = in_memory
-        self._small: list[bytes] = []
-        self._size = 0
-        self._copied: Growing | None = None
-        # Where the parts are; None stands for what is copied.
-        self._places: list[tuple[Shared | None, int, int]] = []
-
-    def add(self, part: bytes | Stretch) -> None:
-        """Put a part behind the others.
-
-        Raises:
-            OSError: There is no room for it.
-        """
-        if isinstance(part, Stretch):
-            self._places.append(tuple(part))
-            return
-        if self._places and self._places[-1][0] is None:
-            _, start, size = self._places.pop()
-        else:
-            start, size = self._size, 0
-        self._places.append((None, start, size + len(part)))
-        self._size += len(part)
-        self._small.append(part)
-        if self._copied is not None or self._size > self._in_memory:
-            self._share()
-
-    def _share(self) -> None:
-        self._copied = self._copied or Growing(cache_dir)
-        for part in self._small:
-            self._copied.write(part)
-        self._small.clear()
-
-    def finish(self) -> bytes | Shared | Joined:
-        """The whole text."""
-        if self._copied is None and all(shared is None for shared, _, _ in self._places):
-            return b"".join(self._small)
-        if self._small:
-            self._share()
-        copied = (self._copied or Growing(cache_dir)).finish()
-        stretches = [Stretch(shared or copied, *rest) for shared, *rest in self._places]
-        (whole, start, size), *others = stretches
-        alone = not others and start == 0 and size == whole.size
-        return whole if alone else Joined(stretches)
-
-
-def assembled(sources: Iterable[Source]) -> tuple[bytes | Shared | Joined, list[Entry]]:
-    """The combined text of several documents, and where each one is in it.
-
-    A single document is the whole text. Several are set apart by a blank line, and each one that
-    has a title follows a line that shows it, so that a search finds the title; neither belongs to
-    a document's own range.
-    """
-    whole, entries, at = Assembly(), [], 0
-    coming = iter(sources)
-    first = list(islice(coming, 2))
-    for number, source in enumerate(chain(first, coming)):
-        before = SEPARATOR if number else ""
-        title = " ".join(source.title.split()) if source.title else None
-        heading = _TITLE_LINE.format(title) if title and len(first) > 1 else ""
-        opens = at + len(before)
-        start = opens + len(heading)
-        at = start + source.length
-        name = number if source.id is None else source.id
-        entries.append(Entry(name, title, source.path, opens, start, at, source.metadata))
-        if before or heading:
-            whole.add((before + heading).encode())
-        whole.add(source.data)
-    return whole.finish(), entries
+        return not isinstance(self.data, Stretch) and (not self.data or self.data.isspace())
 
 
 def utf8(text: str) -> bytes:
@@ -170,6 +86,11 @@ def utf8(text: str) -> bytes:
         return text.encode()
     except UnicodeEncodeError:
         return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text).encode()
+
+
+def _clean(value: Any) -> str:
+    """A value's text without lone surrogates."""
+    return utf8(str(value)).decode()
 
 
 def source_of(value: Any) -> Source:
@@ -197,11 +118,11 @@ def source_of(value: Any) -> Source:
     nested = rest.pop("metadata", None)
     metadata = {**nested, **rest} if isinstance(nested, Mapping) else rest
     return Source(
-        data=utf8(text),
-        title=None if title is None else str(title),
-        path=None if path is None else str(path),
+        data=text,
+        title=None if title is None else _clean(title),
+        path=None if path is None else _clean(path),
         id=_as_data(metadata.pop("id", None)),
-        metadata={str(key): _as_data(item) for key, item in metadata.items()},
+        metadata={_clean(key): _as_data(item) for key, item in metadata.items()},
     )
 
 
@@ -233,7 +154,7 @@ def _as_data(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, Mapping):
-        return {str(key): _as_data(item) for key, item in value.items()}
+        return {_clean(key): _as_data(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_as_data(item) for item in value]
-    return str(value)
+    return _clean(value)

@@ -13,7 +13,7 @@ from rlm_dspy import wire
 from rlm_dspy.context import context, grammars, matches
 from rlm_dspy.context.hits import Hit, Passage
 from rlm_dspy.context.search import Found, Searcher
-from rlm_dspy.context.searching import HostSearcher, in_memory
+from rlm_dspy.context.searching import SHORT_BYTES, By, HostSearcher, in_memory
 from rlm_dspy.errors import ContextError
 
 # Loaded while files can be opened.
@@ -24,7 +24,7 @@ grammars.languages()
 class Context(context.Context):
     """The class that model code meets: all of `Context` but reading files."""
 
-    __slots__ = ("_host_search",)
+    __slots__ = ("_host_embeds", "_host_search")
 
     _cores: ClassVar[int] = 1  # there are no threads here
 
@@ -32,11 +32,16 @@ class Context(context.Context):
         super().__init__(*args, **options)
         self._number = None  # of the host's context that this is, if any
         self._host_search: str | None = None  # the function of the host that searches this
+        self._host_embeds = False  # whether that searches by meaning too
 
-    def _new_searcher(self) -> Searcher:
-        if self._host_search is None:
+    def _is_embedded(self) -> bool:
+        return self._host_embeds
+
+    def _new_searcher(self, by: By) -> Searcher:
+        here = by == "keywords" and self._buffer.size <= SHORT_BYTES
+        if self._host_search is None or here:
             return in_memory(self._buffer, self._sections())
-        return HostSearcher(self._host_search)
+        return HostSearcher(self._host_search, by)
 
     def _hit(self, start: int, end: int, text: str | None, around: int) -> Hit:
         self._report(start, end)
@@ -62,6 +67,10 @@ class Context(context.Context):
         """Refused: code in the REPL cannot open files."""
         return _refuse()
 
+    def with_embedder(self, embedder: Any) -> Self:
+        """Refused: code in the REPL has no model of its own."""
+        raise ContextError("A context gets its embedding model outside the REPL.")
+
     @classmethod
     def from_stdin(cls, options: Any = None) -> Self:
         """Refused: code in the REPL has no input of its own."""
@@ -78,6 +87,7 @@ def load(buffers: Sequence[Any], meta: dict[str, Any]) -> Context:
     loaded = context.restored(Context, buffers, meta)
     assert isinstance(loaded, Context)
     loaded._host_search = meta["search"]
+    loaded._host_embeds = meta["embedded"]
     loaded._number = meta["number"]
     return loaded
 

@@ -20,6 +20,7 @@ _HOMES = {
     "pull": "weights",
     "models_dir": "weights",
     "close_engines": "engine",
+    "Embedder": "embedding",
 }
 __all__ = sorted(_HOMES)
 

@@ -17,8 +17,14 @@ if TYPE_CHECKING:
 _REASONING = re.compile(r"^(o[1-9]|gpt-5)(?!.*-chat)")
 
 
+# The parameters of an LM that a record keeps: none of them is a key or an address.
+KEPT = ("temperature", "top_p", "seed", "n", "max_tokens", "max_completion_tokens", "rollout_id")
+
+
 def supports_stop(lm: "dspy.BaseLM") -> bool:
     """Whether `stop=[…]` may be sent to this LM."""
+    if (recorded := getattr(lm, "recorded_stop", None)) is not None:
+        return recorded
     name = lm.model.rsplit("/", 1)[-1].lower()
     if is_local(lm):
         return True
@@ -32,6 +38,8 @@ def constraint_for(lm: "dspy.BaseLM") -> Literal["grammar", "json_schema"] | Non
         "grammar": pass `extra_body={"grammar": GBNF}`; "json_schema": pass
         `response_format=`; None: not at all.
     """
+    if hasattr(lm, "recorded_stop"):  # the stand-in of a replay
+        return getattr(lm, "recorded_constraint", None)
     if is_local(lm):
         return "grammar"
     return "json_schema" if _hint(lm, "supports_response_schema", False) else None
@@ -62,10 +70,26 @@ def prompt_limit(model: str) -> int | None:
 
 def known_window(lm: Any) -> int | None:
     """`prompt_limit` of an LM, where it costs nothing to look up (LiteLLM's import is slow)."""
+    if hasattr(lm, "recorded_stop"):
+        return lm.window
     model = getattr(lm, "model", None)
     if not isinstance(model, str) or not (is_local(lm) or "litellm" in sys.modules):
         return None
     return prompt_limit(model)
+
+
+def features(lm: Any) -> dict[str, Any]:
+    """What a record keeps of an LM: what its prompts depend on, and no key or address."""
+    kwargs = getattr(lm, "kwargs", None) or {}
+    return {
+        "model": str(getattr(lm, "model", "")),
+        "model_type": getattr(lm, "model_type", None),
+        "kwargs": {name: kwargs[name] for name in KEPT if kwargs.get(name) is not None},
+        "cache": bool(getattr(lm, "cache", False)),
+        "window": known_window(lm),
+        "stop": hasattr(lm, "model") and supports_stop(lm),
+        "constraint": constraint_for(lm) if hasattr(lm, "model") else None,
+    }
 
 
 def _hint(lm: Any, name: str, default: Any) -> Any:

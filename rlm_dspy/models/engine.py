@@ -1,8 +1,8 @@
 """One llama.cpp a weights file in this process, shared by all callers, with its own queue.
 
-Promised: one `Engine` per (file, window) in the process, loaded by the first request; requests are
-served first come first served on `SLOTS` slots; a cancelled request ends within one batch of its
-prompt or one token of its answer; the engine is gone before the interpreter is; a child made by
+Promised: one `Engine` per (file, window, use) in the process, loaded by the first request; requests
+are served first come first served on `SLOTS` slots; a cancelled request ends within one batch of
+its prompt or one token of its answer; the engine is gone before the interpreter is; a child made by
 `fork` loads engines of its own. Not promised: fairness between callers.
 
 Each slot keeps the attention state of its last prompt, so a prompt that extends the one before
@@ -35,10 +35,12 @@ class Engine:
         path: The GGUF file.
         slot_tokens: The window of each slot in tokens; llama.cpp caps it at what the model was
             trained for.
+        embeds: Whether it embeds texts, and writes none.
     """
 
-    def __init__(self, path: Path, slot_tokens: int = SLOT_TOKENS):
+    def __init__(self, path: Path, slot_tokens: int = SLOT_TOKENS, *, embeds: bool = False):
         self.path = path
+        self.embeds = embeds
         self.slot_tokens = slot_tokens
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._active: set[Job] = set()
@@ -72,7 +74,7 @@ class Engine:
             if self._closed:
                 raise Stopped(f"the engine of {self.path.name} is closed")
             if self._loopback is None:
-                self._server, self._loopback = load(self.path, self.slot_tokens)
+                self._server, self._loopback = load(self.path, self.slot_tokens, embeds=self.embeds)
                 for slot in range(SLOTS):
                     name = f"{self.path.stem}-{slot}"
                     thread = threading.Thread(target=self._serve, name=name, daemon=True)
@@ -129,6 +131,8 @@ class Engine:
     def _answer(self, job: Job) -> Reply:
         if self._closed or job.stop.is_set():
             raise Stopped("the request was cancelled")
+        if self.embeds:
+            return self._server.handle_embeddings(job.request)
         if job.request.get("tools") or (job.request.get("n") or 1) > 1:
             return self._server.handle_chat_completions(job.request)
         assembly = Assembly(job)
@@ -139,21 +143,22 @@ class Engine:
         return assembly.reply()
 
 
-_engines: dict[tuple[Path, int], Engine] = {}
+_engines: dict[tuple[Path, int, bool], Engine] = {}
 _engines_lock = threading.Lock()
 _forked = False  # from a process that had an engine: llama.cpp can run here, but not be torn down
 
 
-def engine_for(path: Path, slot_tokens: int = SLOT_TOKENS) -> Engine:
+def engine_for(path: Path, slot_tokens: int = SLOT_TOKENS, *, embeds: bool = False) -> Engine:
     """The process's engine for this file, made by the first call, loaded by the first request."""
     with _engines_lock:
-        return _engines.setdefault((path, slot_tokens), Engine(path, slot_tokens))
+        key = (path, slot_tokens, embeds)
+        return _engines.setdefault(key, Engine(path, slot_tokens, embeds=embeds))
 
 
 def loaded_engine(path: Path) -> Engine | None:
-    """An engine that has this file in memory, or None."""
+    """An engine that has this file in memory and writes, or None."""
     with _engines_lock:
-        engines = [engine for (file, _), engine in _engines.items() if file == path]
+        engines = [e for (file, _, embeds), e in _engines.items() if file == path and not embeds]
     return next((engine for engine in engines if engine.loaded), None)
 
 

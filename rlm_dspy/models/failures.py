@@ -11,6 +11,7 @@ from dspy.utils.exceptions import (
     LMConfigurationError,
     LMError,
     LMLockTimeoutError,
+    LMServerError,
     LMUnsupportedFeatureError,
 )
 
@@ -19,6 +20,18 @@ _NOT_REACHED = {
     *("ClientConnectorError", "ClientConnectorDNSError"),
 }
 _REQUEST_TIMEOUT = 408
+
+
+class NotExecuted(LMServerError):
+    """A request of a batch that its provider did not execute, and so does not bill."""
+
+
+_NEVER_BILLED = (
+    LMConfigurationError,
+    LMUnsupportedFeatureError,
+    LMLockTimeoutError,
+    NotExecuted,
+)
 
 
 def may_have_cost(error: BaseException) -> bool:
@@ -31,7 +44,7 @@ def may_have_cost(error: BaseException) -> bool:
     names = {type(cause).__name__ for cause in chain}
     if names & _NOT_REACHED:
         return False
-    if isinstance(error, (LMConfigurationError, LMUnsupportedFeatureError, LMLockTimeoutError)):
+    if isinstance(error, _NEVER_BILLED):
         return False
     status = error.status if isinstance(error, LMError) else None
     if status is None or status < 400:

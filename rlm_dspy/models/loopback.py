@@ -33,6 +33,11 @@ class Loopback:
         body = {"content": prompt, "add_special": True, "parse_special": True}
         return len(self._ask("POST", "/tokenize", body)["tokens"])
 
+    def tokens(self, text: str) -> int:
+        """The tokens of a text by itself."""
+        body = {"content": text, "add_special": False, "parse_special": False}
+        return len(self._ask("POST", "/tokenize", body)["tokens"])
+
     def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         connection = HTTPConnection(self._netloc, timeout=60)
         try:

@@ -12,7 +12,7 @@ import asyncio
 import contextvars
 import functools
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dspy
@@ -20,7 +20,12 @@ from dspy.clients.base_lm import BaseLM
 from dspy.clients.execution import IGNORED_CACHE_KEYS, _cached, finalize, prepare
 from dspy.utils.callback import with_callbacks
 
+from rlm_dspy.exchange import Exchange
+from rlm_dspy.models.batch_request import BatchRequest, batch_request
 from rlm_dspy.models.tally import CallUsage, Tally
+
+# The parameters that change what a model answers, beside the prompt.
+_TELLING = ("temperature", "top_p", "seed", "n", "rollout_id")
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,9 @@ class Attempt:
         perform: `perform(more, tally)` makes the request with more parameters, as often as wanted,
             and notes in the tally what it used.
         cached: `cached(more)` looks for the request in dspy's cache.
+        batched: `batched(more)` is the request as a batch carries it; None where none can.
+        exchange: The request as a record keeps it; None where nobody keeps one.
+        request: What tells it from others; empty where nobody asks.
     """
 
     lm: BaseLM
@@ -56,6 +64,17 @@ class Attempt:
     kwargs: dict[str, Any]
     perform: "Callable[[dict[str, Any], Tally], Awaitable[Reply]]"
     cached: "Callable[[dict[str, Any]], Cached | None]"
+    batched: Callable[[dict[str, Any]], BatchRequest | None] = lambda more: None
+    exchange: Exchange | None = None
+    request: str = ""
+
+    def noted(self) -> "Attempt":
+        """The same with its request as a record keeps it."""
+        exchange = Exchange.of(self.messages, alone=self.role != "plan")
+        own, set_on_lm = self.kwargs, getattr(self.lm, "kwargs", {})
+        settings = [own.get(name, set_on_lm.get(name)) for name in _TELLING]
+        request = exchange.request(self.role, str(self.lm.model), settings)
+        return replace(self, exchange=exchange, request=request)
 
     def parameter(self, *names: str) -> Any:
         """The first of these parameters that the request or its LM sets, else None."""
@@ -123,7 +142,13 @@ def _twin_class(cls: type[BaseLM]) -> type[BaseLM]:
         def cached(more: dict[str, Any]) -> Cached | None:
             return _cached_request(self, prompt, messages, {**kwargs, **more})
 
-        return (await gate(Attempt(lm, role, given, kwargs, perform, cached))).outputs
+        def batched(more: dict[str, Any]) -> BatchRequest | None:
+            if _own_acall(self):
+                return None
+            kwargs_now = {**kwargs, **more}
+            return batch_request(self, prompt, messages, kwargs_now, remembered=remembered)
+
+        return (await gate(Attempt(lm, role, given, kwargs, perform, cached, batched))).outputs
 
     @with_callbacks
     async def from_cache(self, prompt=None, *, messages=None, **kwargs):
@@ -178,7 +203,8 @@ async def _call(
         return await vars(twin)["acall"](prompt, messages=messages, **kwargs)
     if is_async(twin):
         return await cls.acall(twin, prompt, messages=messages, **kwargs)
-    context = contextvars.copy_context()
+    with dspy.context(send_stream=None):  # dspy streams from anyio's own threads only
+        context = contextvars.copy_context()
     call = functools.partial(cls.__call__, twin, prompt, messages=messages, **kwargs)
     return await asyncio.get_running_loop().run_in_executor(None, context.run, call)
 

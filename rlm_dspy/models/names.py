@@ -8,9 +8,11 @@ provider; only a call can tell.
     "openai/gpt-5", "ollama/qwen3", "hosted_vllm/Qwen/Qwen3-8B"   a provider's model
     "gpt-5"                                                       a model LiteLLM knows
     "local", "local/qwen2.5-coder-0.5b", "local/FILE.gguf"        the embedded model
+    "openai/gpt-5,anthropic/claude-sonnet-4-5"                    the second where the first fails
 """
 
 import os
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -34,7 +36,8 @@ def resolve_lm(name: Any = None, *, role: Role = "main", **options: Any) -> "dsp
     Args:
         name: A LiteLLM model name, "local" or "local/…", an LM object (returned as it is), or None
             for what the environment names: `RLM_MODEL`, and for the role "sub" first
-            `RLM_SUB_MODEL`.
+            `RLM_SUB_MODEL`. Several in a list, or in a text with commas: each stands in where the
+            one before does not answer.
         role: What the model is for; it decides only what None means.
         **options: Given to `dspy.LM`: `temperature`, `max_tokens`, `cache`, `api_key`, `api_base`
             and so on; for `local/` also `n_ctx`, the window in tokens. Who gives an `api_base` gets
@@ -54,12 +57,45 @@ def resolve_lm(name: Any = None, *, role: Role = "main", **options: Any) -> "dsp
         >>> resolve_lm("openai/gpt-4o", api_key="…").model
         'openai/gpt-4o'
     """
+    if isinstance(name, (list, tuple)):
+        return _fallbacks(name, role, options)
     if name is not None and not isinstance(name, str):
         return _checked_object(name)
     name = name or _from_environment(role)
+    if len(several := names_in(name)) > 1:
+        return _fallbacks(several, role, options)
     if name == "local" or name.startswith("local/"):
         return _local_lm(name, options)
     return _remote_lm(name, options)
+
+
+def names_in(text: str) -> list[str]:
+    """The names in a text with commas: "openai/gpt-5,local" names two models.
+
+    Raises:
+        ConfigurationError: There is nothing before or behind a comma.
+    """
+    if "," not in text or os.path.exists(text.removeprefix("local/")):
+        return [text]
+    names = [name.strip() for name in text.split(",")]
+    if not all(names):
+        raise ConfigurationError(f"{text!r} has a comma without a model beside it.", model=text)
+    return names
+
+
+def _fallbacks(names: Sequence[Any], role: Role, options: dict[str, Any]) -> "dspy.BaseLM":
+    from rlm_dspy.models.fallbacks import Fallbacks
+
+    if not names:
+        raise ConfigurationError("An empty list names no model: give one at least.", model=names)
+    if access := sorted({"api_key", "api_base", "base_url"} & set(options)):
+        raise ConfigurationError(
+            f"{' and '.join(access)} would go to every one of {len(names)} models: give LM objects "
+            "with their own, such as [dspy.LM(…), dspy.LM(…)].",
+            model=names,
+        )
+    lms = [resolve_lm(name, role=role, **options) for name in names]
+    return lms[0] if len(lms) == 1 else Fallbacks(lms)
 
 
 def provider_of(name: str) -> str:
@@ -165,7 +201,7 @@ def _from_settings(provider: str) -> dict[str, Any]:
 def _is_main_provider(provider: str) -> bool:
     named = settings().rlm_model
     try:
-        return bool(named) and provider_of(named) == provider
+        return bool(named) and provider_of(names_in(named)[0]) == provider
     except ConfigurationError:  # said when RLM_MODEL itself is used
         return False
 

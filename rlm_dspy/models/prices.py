@@ -6,6 +6,7 @@ hosted by the provider.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,6 +56,18 @@ class Price:
         if self.above is not None and prompt_tokens > self.threshold:
             return self.above.most(prompt_tokens, completion_tokens)
         return prompt_tokens * max(self.prompt, self.written) + completion_tokens * self.completion
+
+    def in_batch(self, entry: Mapping[str, Any]) -> "Price":
+        """The same in a provider's batch: what the list says, else half.
+
+        Args:
+            entry: What LiteLLM's list says about the model.
+        """
+        prompt = entry.get("input_cost_per_token_batches") or self.prompt / 2
+        completion = entry.get("output_cost_per_token_batches") or self.completion / 2
+        above = self.above.in_batch({}) if self.above else None
+        # No word on a prompt cache: what may not be cheaper there is not counted as cheaper.
+        return Price(prompt, completion, prompt, prompt, above, self.threshold)
 
 
 def price_of(model: str) -> Price | None:
@@ -127,7 +140,7 @@ def count_tokens(model: str, messages: list[dict[str, Any]]) -> int | None:
     """
     if model.startswith("local/"):
         return _count_local(model, messages)
-    if not _has_openai_tokenizer(model):
+    if not has_openai_tokenizer(model):
         return None
     return router().token_counter(model=model, messages=messages)
 
@@ -140,7 +153,8 @@ def _count_local(model: str, messages: list[dict[str, Any]]) -> int | None:
     return engine.count(messages) if engine is not None else None
 
 
-def _has_openai_tokenizer(model: str) -> bool:
+def has_openai_tokenizer(model: str) -> bool:
+    """Whether a model is one of OpenAI's whose tokenizer is on this machine."""
     import tiktoken
 
     provider, slash, rest = model.partition("/")

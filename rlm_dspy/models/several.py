@@ -8,6 +8,7 @@ By name, each may be a list too. The first name is the default. Each attempt at 
 attempt like any other: LiteLLM's own `fallbacks=` would hide them from the budget.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -107,8 +108,9 @@ def _chain(value: Any) -> "tuple[dspy.BaseLM, ...]":
 
 
 def each_lm(lm: Any) -> Iterator[Any]:
-    """Every LM behind a sub-model."""
-    if isinstance(lm, (SubModels, tuple)):
-        yield from lm
-    else:
+    """Every LM behind a model or sub-model: those that stand in for others too."""
+    several = lm if isinstance(lm, (SubModels, tuple)) else getattr(lm, "alternatives", None)
+    if several is None:
         yield lm
+    else:
+        yield from itertools.chain.from_iterable(map(each_lm, several))

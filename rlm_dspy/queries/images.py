@@ -13,11 +13,14 @@ from dspy.utils.exceptions import AdapterParseError
 
 from rlm_dspy.account import SUB_QUERY, Account
 from rlm_dspy.budget import Budget, Spend
-from rlm_dspy.events import EventLog
+from rlm_dspy.event_log import EventLog
 from rlm_dspy.loop import Handle
 from rlm_dspy.models import resolve_lm
+from rlm_dspy.models.allowed import refuse_forbidden
+from rlm_dspy.models.places import only_local, refuse_elsewhere
 from rlm_dspy.options import RLMOptions
 from rlm_dspy.queries.scheduler import Scheduler
+from rlm_dspy.runs.monthly import monthly_cap
 from rlm_dspy.signatures import LeanPredict
 
 CALLS = 1_000
@@ -47,11 +50,13 @@ class ImageReader:
 
     def __init__(self, lm: BaseLM | str, budget: Budget | None = None):
         self.lm = resolve_lm(lm) if isinstance(lm, str) else lm
+        if only_local(False):
+            refuse_elsewhere([self.lm])
         self.read = LeanPredict(ReadImage)
         self.cache_key = hashlib.sha256(
             f"{self.lm.model}\0{ReadImage.instructions}".encode()
         ).hexdigest()
-        self._account = Account(budget or Budget(calls=CALLS))
+        self._account = Account(budget or Budget(calls=CALLS), cap=monthly_cap("images"))
         self._scheduler = Scheduler(self._account, EventLog(), RLMOptions())
 
     @property
@@ -72,6 +77,14 @@ class ImageReader:
         """
         image = dspy.Image(f"data:{mime};base64,{base64.b64encode(data).decode()}")
         return Handle(self._asked(image)).result()
+
+    def may_read(self, path: str) -> None:
+        """Refuses a file whose folder's rule does not allow this model.
+
+        Raises:
+            ConfigurationError: It does not.
+        """
+        refuse_forbidden([path], [self.lm])
 
     async def _asked(self, image: dspy.Image) -> str:
         try:

@@ -1,10 +1,10 @@
 """The same question over many texts: every text answered exactly once, or said to be missing.
 
-Short texts share calls, and a text that stands there twice is asked about once where its answer
-could come from the cache as well. What does not come back, or comes back malformed, is asked again
-in packs of a quarter of the size, at last alone; where most of a round failed, alone at once. The
-first round's packs depend on the texts alone, never on what failed before, so that the same texts
-make the same requests.
+Short texts share calls (on an embedded model only if code says how many), and a text that stands
+there twice is asked about once where its answer could come from the cache as well. What does not
+come back, or comes back malformed, is asked again in packs of a quarter of the size, at last alone;
+where most of a round failed, alone at once. The first round's packs depend on the texts alone,
+never on what failed before, so that the same texts make the same requests.
 """
 
 import asyncio
@@ -79,7 +79,7 @@ class Items:
             One answer a text, in order; `Missing` for one that could not be had.
         """
         pending, same = self._to_ask()
-        few = most is None and len(pending) <= FEW_ITEMS
+        few = most is None and (len(pending) <= FEW_ITEMS or not self._questions.shares)
         room = Room(1, 1) if few or most == 1 else self._questions.room(self._kind, most)
         while pending:
             await self._round(pending, room)

@@ -12,7 +12,7 @@ from typing import Any
 from rlm_dspy.coercion import coerce_text
 from rlm_dspy.context.ledger import Ledger
 from rlm_dspy.errors import SubQueryError
-from rlm_dspy.events import EventLog
+from rlm_dspy.event_log import EventLog
 from rlm_dspy.missing import Missing
 from rlm_dspy.placed import joined, takes_origins
 from rlm_dspy.queries.items import Items, each
@@ -276,6 +276,9 @@ def as_item(value: Any) -> str | Missing:
 def _listed(items: Any) -> list[Any]:
     if isinstance(items, (str, bytes, dict)) or not hasattr(items, "__iter__"):
         raise SubQueryError(f"items must be a list, not {type(items).__name__}")
+    if isinstance(items, (set, frozenset)):
+        # It crosses to the host as a set, whose order is another one there.
+        raise SubQueryError("a set has no order, and answers come in order: pass sorted(items)")
     return list(items)
 
 

@@ -7,7 +7,6 @@ asked for once more, with what was wrong about it.
 
 import copy
 import functools
-import itertools
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
@@ -20,19 +19,20 @@ from rlm_dspy.coercion import coerce_text, limited, type_name
 from rlm_dspy.context.ledger import Ledger
 from rlm_dspy.dspy_errors import ProviderError
 from rlm_dspy.errors import BudgetExceeded, SubQueryError
+from rlm_dspy.event_log import EventLog
 from rlm_dspy.events import (
     ANSWERING,
     Event,
-    EventLog,
     SubQueryAnswered,
     SubQueryFailed,
     SubQueryStarted,
 )
-from rlm_dspy.models.capabilities import known_window
-from rlm_dspy.models.several import SubModels
+from rlm_dspy.models.capabilities import is_local, known_window
+from rlm_dspy.models.several import SubModels, each_lm
 from rlm_dspy.options import CHARS_PER_TOKEN
 from rlm_dspy.placed import plain
 from rlm_dspy.queries import packing
+from rlm_dspy.queries.batching import WIDTH
 from rlm_dspy.queries.packing import Room
 from rlm_dspy.queries.scheduler import Scheduler
 
@@ -71,7 +71,6 @@ class Questions:
         self._predictor = predictor
         self._models = lm if isinstance(lm, SubModels) else None
         self._lm = lm if self._models is None else self._models.of(None)
-        self._numbers = itertools.count(1)
 
     def using(self, model: Any) -> "Questions":
         """The same with the sub-model of a name; None is the default.
@@ -92,7 +91,18 @@ class Questions:
     @property
     def width(self) -> int:
         """How many questions are worth having under way: some of them wait before a retry."""
-        return 2 * self._scheduler.account.budget.concurrency
+        few = 2 * self._scheduler.account.budget.concurrency
+        return few if self._scheduler.options.batch_api == "off" else max(few, WIDTH)
+
+    @property
+    def shares(self) -> bool:
+        """Whether items share calls unless code says otherwise.
+
+        Not on an embedded model: it answers one after the other, its tokens cost nothing, and of
+        200 lines a 0.5B one labelled 84 rightly alone and 42 in packs, and took longer for packs
+        (docs/results.md).
+        """
+        return not any(map(is_local, self._lms))
 
     @property
     def repeats(self) -> bool:
@@ -101,18 +111,31 @@ class Questions:
 
     @property
     def lm(self) -> Any:
-        """The LM that answers."""
-        first = self._lm[0] if isinstance(self._lm, tuple) else self._lm
-        return self._scheduler.lm_of(self._predictor, first)
+        """The LM that answers, unless it fails and another stands in."""
+        return self._lms[0]
+
+    @property
+    def _lms(self) -> tuple[Any, ...]:
+        """The LMs of which one answers, in the order in which they are asked."""
+        own = self._lm
+        if not isinstance(own, tuple):
+            own = self._scheduler.lm_of(self._predictor, own)
+        return tuple(each_lm(own))
+
+    @property
+    def _window(self) -> int | None:
+        """The smallest of their windows that is known, in tokens."""
+        windows = map(known_window, self._lms)
+        return min((window for window in windows if window is not None), default=None)
 
     def room(self, kind: Any, most: int | None) -> Room:
         """What one call may hold of items whose answers are of a type."""
-        reply = self._scheduler.longest_reply(self.lm)
-        return packing.room_for(kind, window=known_window(self.lm), reply=reply, most=most)
+        reply = min(map(self._scheduler.longest_reply, self._lms))
+        return packing.room_for(kind, window=self._window, reply=reply, most=most)
 
     def readable(self) -> int:
         """How much one call reads of many parts, in characters."""
-        window = known_window(self.lm)
+        window = self._window
         if window is None:
             return READ_CHARS
         return min(window // 4 * CHARS_PER_TOKEN, READ_CHARS_MOST)
@@ -154,7 +177,7 @@ class Questions:
         size = len(question) + sum(map(len, texts))
         return await self._ask(
             SubQueryStarted(
-                query=0, operator=operator, question=question, characters=size, items=len(texts)
+                operator=operator, question=question, characters=size, items=len(texts)
             ),
             lambda: self._packed(question, texts, kind),
         )
@@ -204,7 +227,7 @@ class Questions:
         async def outcome() -> tuple[Any, dict[int, str]]:
             return await answer(), {}
 
-        started = SubQueryStarted(query=0, operator=operator, question=question, characters=size)
+        started = SubQueryStarted(operator=operator, question=question, characters=size)
         event = await self._ask(started, outcome)
         if isinstance(event, SubQueryFailed):
             raise failure(event)
@@ -213,8 +236,7 @@ class Questions:
     async def _ask(
         self, started: SubQueryStarted, answer: Callable[[], Awaitable[tuple[Any, dict[int, str]]]]
     ) -> SubQueryAnswered | SubQueryFailed:
-        number = next(self._numbers)
-        self._log.append(started.model_copy(update={"query": number}))
+        number = self._log.append(started).query
         outer = ANSWERING.set(number)
         try:
             event = await self._effect(lambda: self._outcome(number, answer))
@@ -254,7 +276,8 @@ class Questions:
         asked = packing.packed_question(question, kind, count)
         text = packing.numbered(texts, packing.labels(count))
         more: dict[str, Any] = {}
-        if self._scheduler.takes_grammar(self.lm) and (gbnf := packing.grammar(kind, count)):
+        grammatical = all(map(self._scheduler.takes_grammar, self._lms))
+        if grammatical and (gbnf := packing.grammar(kind, count)):
             more["config"] = {"extra_body": {"grammar": gbnf}}
         try:
             said = await self._predict(asked, text, str, [question, *texts], **more)

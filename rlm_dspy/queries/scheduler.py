@@ -16,7 +16,8 @@ from rlm_dspy.account import EXTRACT, SUB_QUERY, Account, SubAccount
 from rlm_dspy.adapters import ReplAdapter, Wire
 from rlm_dspy.dspy_errors import ProviderError
 from rlm_dspy.errors import ConfigurationError
-from rlm_dspy.events import EventLog
+from rlm_dspy.event_log import EventLog
+from rlm_dspy.events import Event
 from rlm_dspy.models.capabilities import constraint_for, supports_stop
 from rlm_dspy.models.meter import metered
 from rlm_dspy.models.several import each_lm
@@ -50,6 +51,10 @@ class Scheduler:
         child._attempts = self._attempts.child(account, log)
         return child
 
+    def again(self, events: list[Event]) -> None:
+        """Has recorded events happen again, without asking anybody."""
+        self._attempts.again(events)
+
     def require_prices(self, *lms: Any) -> None:
         """Refuses a dollar limit that cannot be kept, before anything is spent.
 
@@ -59,7 +64,7 @@ class Scheduler:
         Raises:
             ConfigurationError: Dollars are limited and an LM's price is unknown.
         """
-        if self.account.budget.dollars is not None:
+        if self.account.dollar_limit:
             for lm in itertools.chain.from_iterable(map(each_lm, lms)):
                 if isinstance(lm, BaseLM):
                     self._attempts.sizes.require_price(lm)
@@ -85,7 +90,7 @@ class Scheduler:
             AdapterParseError: The reply is not what the signature says.
             ConfigurationError: There is no LM, or a dollar limit without a known price.
         """
-        *instead, last = lm if isinstance(lm, tuple) else (lm,)
+        *instead, last = each_lm(lm if isinstance(lm, tuple) else self.lm_of(predictor, lm))
         for one in instead:
             try:
                 return await self._call(predictor, role, one, inputs)
@@ -128,7 +133,7 @@ class Scheduler:
             lm: The LM that it is asked on.
         """
         left = self.account.left("tokens", EXTRACT)
-        if self.account.budget.dollars is not None and isinstance(lm, BaseLM):
+        if self.account.dollar_limit and isinstance(lm, BaseLM):
             price = self._attempts.sizes.price(lm)
             each = price.most(1_000, 0) / 1_000 if price else 0.0
             if each > 0:

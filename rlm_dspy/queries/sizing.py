@@ -9,7 +9,7 @@ from rlm_dspy.account import Account, SubAccount
 from rlm_dspy.budget import Usage
 from rlm_dspy.errors import ConfigurationError
 from rlm_dspy.models.meter import Attempt, Reply
-from rlm_dspy.models.prices import Price, count_tokens, price_of
+from rlm_dspy.models.prices import Price, count_tokens, model_entry, price_of
 from rlm_dspy.options import CHARS_PER_TOKEN, RLMOptions
 
 # What chat templates and role markers add to a message, as an upper bound in tokens.
@@ -47,9 +47,13 @@ class Sizes:
     Args:
         account: Whose limits are asked.
         options: The longest reply, and prices that the user gives.
+        in_batch: Whether the attempts go by a provider's batch, which is cheaper.
     """
 
-    def __init__(self, account: Account | SubAccount, options: RLMOptions):
+    def __init__(
+        self, account: Account | SubAccount, options: RLMOptions, *, in_batch: bool = False
+    ):
+        self._in_batch = in_batch
         self._account = account
         self._options = options
         self._prices: dict[str, Price | None] = {}
@@ -57,8 +61,7 @@ class Sizes:
     @property
     def limited(self) -> bool:
         """Whether tokens or dollars are limited, so that sizes matter before an attempt."""
-        budget = self._account.budget
-        return budget.tokens is not None or budget.dollars is not None
+        return self._account.budget.tokens is not None or bool(self._account.dollar_limit)
 
     def of(self, attempt: Attempt) -> Size:
         """The size of an attempt.
@@ -66,7 +69,7 @@ class Sizes:
         Raises:
             ConfigurationError: Dollars are limited and the model's price is unknown.
         """
-        if self._account.budget.dollars is not None:
+        if self._account.dollar_limit:
             self.require_price(attempt.lm)
         counted = count_tokens(str(attempt.lm.model), attempt.messages)
         return self._size(attempt, counted or prompt_bound(attempt.messages))
@@ -96,7 +99,7 @@ class Sizes:
     def affordable(self, role: str, size: Size) -> int:
         """How long a reply the limits allow, in tokens."""
         most = self._account.left("tokens", role) - size.prompt
-        if size.price and self._account.budget.dollars is not None:
+        if size.price and self._account.dollar_limit:
             asked = size.price.most(size.prompt, 0)
             each = size.price.most(size.prompt, 1) - asked
             if each > 0:
@@ -115,9 +118,9 @@ class Sizes:
             ConfigurationError: It has none.
         """
         if self.price(lm) is None:
-            limit = self._account.budget.dollars
+            limit = self._account.dollar_limit
             raise ConfigurationError(
-                f"The price of {lm.model!r} is unknown, so a limit of {limit:g} dollars cannot be "
+                f"The price of {lm.model!r} is unknown, so a limit of {limit} cannot be "
                 "kept: use a model that LiteLLM prices, give its price by RLMOptions(prices="
                 f"{{{str(lm.model)!r}: (PROMPT, REPLY)}}) in dollars a million tokens, or limit "
                 "tokens or calls instead.",
@@ -129,13 +132,14 @@ class Sizes:
         model = str(lm.model)
         if model in self._prices:
             return self._prices[model]
-        if (given := given_price(self._options.prices, model)) is not None:
-            self._prices[model] = given
-        elif self._account.budget.dollars is None and "litellm" not in sys.modules:
+        given = given_price(self._options.prices, model)
+        if given is None and not self._account.dollar_limit and "litellm" not in sys.modules:
             return None
-        else:
-            self._prices[model] = price_of(model)
-        return self._prices[model]
+        price = price_of(model) if given is None else given
+        if price is not None and self._in_batch:
+            price = price.in_batch(model_entry(model) if given is None else {})
+        self._prices[model] = price
+        return price
 
     def used(self, attempt: Attempt, reply: Reply, usage: Usage | None) -> Usage:
         """What a successful attempt used; an upper bound where its model reported nothing."""

@@ -40,6 +40,11 @@ class Tree:
     sub_queries: int = 0
     freed: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def wake(self) -> None:
+        """Wakes who waits for a reservation to be given back."""
+        self.freed.set()
+        self.freed = asyncio.Event()
+
 
 @dataclass(frozen=True, eq=False)
 class Visitor:

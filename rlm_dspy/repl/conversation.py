@@ -2,6 +2,7 @@
 
 import threading
 import time
+from dataclasses import dataclass
 from typing import Any
 
 from rlm_dspy.repl import variables as values
@@ -29,6 +30,33 @@ class StepLost(Exception):
         self.kind = kind
         self.text = text
         self.output = output
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a worker is to run.
+
+    Args:
+        code: Python.
+        tools: The host functions that it may call.
+        fields: What SUBMIT takes, as dspy gives it.
+        time: When it begins, for its clocks: seconds since the epoch; None: they are the real ones.
+    """
+
+    code: str
+    tools: ToolTable
+    fields: list[dict[str, Any]] | None = None
+    time: float | None = None
+
+    def message(self) -> dict[str, Any]:
+        """It as a message to the worker."""
+        return {
+            "op": "run",
+            "code": self.code,
+            "tools": sorted(self.tools),
+            "fields": self.fields,
+            "time": self.time,
+        }
 
 
 class Conversation:

@@ -46,6 +46,7 @@ import zlib
 from typing import Any
 
 from rlm_dspy.repl import classes, output, rules
+from rlm_dspy.repl.clocks import CLOCK_FACADES
 from rlm_dspy.repl.copying import COPY_FACADES
 from rlm_dspy.repl.crafted import CRAFTED_FACADES
 from rlm_dspy.repl.formatting import Formatter
@@ -68,9 +69,6 @@ def _public(real: Any, without: str = "") -> dict[str, Any]:
     }
 
 
-_TIME = """time time_ns perf_counter perf_counter_ns monotonic monotonic_ns process_time
-    process_time_ns thread_time sleep strftime strptime gmtime localtime mktime ctime asctime
-    struct_time timezone altzone daylight tzname"""
 # Without the contexts that every session shares: they can be written to.
 _DECIMAL_SHARED = "BasicContext DefaultContext ExtendedContext"
 _CALENDAR = """IllegalMonthError IllegalWeekdayError isleap leapdays weekday monthrange
@@ -95,7 +93,6 @@ def _written_in_c() -> dict[str, Facade]:
         "array": facade("array", **_public(array)),
         "unicodedata": facade("unicodedata", **_public(unicodedata)),
         "decimal": facade("decimal", **_public(decimal, _DECIMAL_SHARED)),
-        "time": facade("time", **listed(time, _TIME)),
     }
 
 
@@ -151,6 +148,7 @@ FACADES: dict[str, Facade] = {
     **CRAFTED_FACADES,
     **COPY_FACADES,
     **CLASS_FACADES,
+    **CLOCK_FACADES,
     **ASYNC_FACADES,
     **REPORT_FACADES,
     **STREAM_FACADES,

@@ -7,8 +7,8 @@ process) raises `CodeFailed`, after the session was put back to a state that the
 
 Snapshots: with each step the host asks for a frozen copy of the worker, which is made after the
 step's answer was sent; the request and the next step queue on one connection, so the copy always
-holds the state between them. The newest copy and the one before it are kept: where the newest could
-not be made, the older one is the state to go back to, and the message says so.
+holds the state between them. The newest two are kept (`copies`); the message says to which of them
+a lost step went back.
 """
 
 import contextlib
@@ -21,8 +21,8 @@ from typing import Any
 
 from rlm_dspy.dspy_errors import CodeFailed, InterpreterError, PolicyViolation
 from rlm_dspy.repl.answers import Answer, read_layers
-from rlm_dspy.repl.calls import ToolTable
-from rlm_dspy.repl.conversation import Conversation, StepLost
+from rlm_dspy.repl.conversation import Conversation, Step, StepLost
+from rlm_dspy.repl.copies import Copies
 from rlm_dspy.repl.isolation import Report, missing
 from rlm_dspy.repl.launch import START_SECONDS, Launcher
 from rlm_dspy.repl.peers import Peer
@@ -45,8 +45,7 @@ class Session:
         self.report: Report = {}
         self.over = ""
         self._worker: Peer | None = None
-        self._copies: list[Peer] = []
-        self._is_copied = False  # whether the newest copy is of the present state
+        self._copies = Copies()
         self._is_branched = False  # whether another session lives in the same process group
         self._given = Given()
         self._turn = threading.Lock()  # held while a step runs
@@ -94,16 +93,16 @@ class Session:
         """End the worker and its copies; more than once is fine."""
         self.over = self.over or why
         self._drop_worker(group=True)
-        self._drop_copies()
+        self._copies.end()
         self._given = Given()
 
     def forget(self) -> None:
         """In a forked child: close descriptors, leave the parent's processes alone."""
         self.over = "it belongs to the process that forked this one"
-        for peer in [*self._copies, *([self._worker] if self._worker else [])]:
-            peer.forget()
+        self._copies.forget()
+        if self._worker is not None:
+            self._worker.forget()
         self._worker = None
-        self._copies.clear()
         self._turn, self._conversation = threading.Lock(), Conversation(self.settings)
 
     def _drop_worker(self, *, group: bool) -> None:
@@ -113,30 +112,18 @@ class Session:
             own_group = self.report.get("session") is True and not self._is_branched
             worker.end(group=group and own_group)
 
-    def _drop_copies(self) -> None:
-        while self._copies:
-            self._copies.pop().end()
-
     def interrupt(self) -> None:
         """End the step that runs now, from another thread; nothing happens where none runs."""
         self._conversation.interrupt()
 
     # --- a step ---
 
-    def run(
-        self,
-        code: str,
-        variables: Mapping[str, Any],
-        tools: ToolTable,
-        fields: list[dict[str, Any]] | None,
-    ) -> Answer:
+    def run(self, step: Step, variables: Mapping[str, Any]) -> Answer:
         """Run one step.
 
         Args:
-            code: Python.
+            step: The step.
             variables: Values to bind before it, by name.
-            tools: The host functions that code may call.
-            fields: What SUBMIT takes, as dspy gives it.
 
         Returns:
             The worker's answer, checked.
@@ -151,10 +138,16 @@ class Session:
             raise InterpreterError("this REPL runs a step already; it runs one at a time")
         try:
             self.start()
-            return self._step(code, variables, tools, fields)
+            return self._step(step, variables)
         except StepLost as lost:
-            text = f"{lost.text}; {self._recover()}"
-            raise CodeFailed(text, output=lost.output, error_type=lost.kind, line=None) from None
+            state = self._recover()
+            raise CodeFailed(
+                f"{lost.text}; {state}",
+                output=lost.output,
+                error_type=lost.kind,
+                line=None,
+                rolled_back=state in (_ROLLED_BACK, _ANEW),
+            ) from None
         except ProtocolError as error:
             raise self._end(f"its worker broke the protocol: {error}") from error
         except (InterpreterError, PolicyViolation):
@@ -167,30 +160,24 @@ class Session:
             self._conversation.end()
             self._turn.release()
 
-    def _step(
-        self,
-        code: str,
-        variables: Mapping[str, Any],
-        tools: ToolTable,
-        fields: list[dict[str, Any]] | None,
-    ) -> Answer:
+    def _step(self, step: Step, variables: Mapping[str, Any]) -> Answer:
         worker = self._worker
         assert worker is not None
         self._conversation.begin(worker)
         known = self._given.names
         try:
             self._bind(worker, variables)
-            if worker.steps and not self._is_copied:
+            if worker.steps and not self._copies.current:
                 self._copy(worker)
-            worker.send({"op": "run", "code": code, "tools": sorted(tools), "fields": fields})
+            worker.send(step.message())
         except OSError as error:
             raise self._conversation.lost(error) from None
-        was_copied, self._is_copied = self._is_copied, False
+        was_copied, self._copies.current = self._copies.current, False
         # Asked for now, while the worker is busy, it costs the caller of the step nothing.
         copy = worker.freeze(of_step=True) if self._keeps_copies else None
         answer = None
         try:
-            answer = self._conversation.answer(worker, {**self._given.functions, **tools})
+            answer = self._conversation.answer(worker, {**self._given.functions, **step.tools})
         except (InterpreterError, PolicyViolation):  # refused before it was begun
             self._given.take_back(name for name in variables if name not in known)
             raise
@@ -201,17 +188,17 @@ class Session:
             limit = f"the {self.settings.memory_mb} MiB that it may use"
             raise StepLost("MemoryError", f"the code filled {limit}", answer.output)
         if answer.kind == "syntax":  # nothing ran: the copy is still of the present state
-            self._is_copied = was_copied
+            self._copies.current = was_copied
             return answer
         worker.steps += 1
         if copy is not None and answer.leaves_copy:
-            self._keep(copy)
+            self._copies.keep(copy)
         return answer
 
     def _bind(self, worker: Peer, variables: Mapping[str, Any]) -> None:
         self._given.take(variables)
         if self._given.send(worker, variables):
-            self._is_copied = False
+            self._copies.current = False
 
     # --- copies ---
 
@@ -222,13 +209,7 @@ class Session:
     def _copy(self, worker: Peer) -> None:
         copy = worker.freeze() if self._keeps_copies else None
         if copy is not None:
-            self._keep(copy)
-
-    def _keep(self, copy: Peer) -> None:
-        self._copies.append(copy)
-        self._is_copied = True
-        while len(self._copies) > 2:
-            self._copies.pop(0).end()
+            self._copies.keep(copy)
 
     def _recover(self) -> str:
         """Replace the worker by its newest copy, else by a fresh one.
@@ -243,14 +224,8 @@ class Session:
         self._conversation.forget()
         steps = self._worker.steps if self._worker is not None else 0
         self._drop_worker(group=not self._copies)
-        worker = None
-        while self._copies and worker is None:
-            copy = self._copies.pop()
-            worker = copy if copy.thaw(self.launcher) else None
-        self._drop_copies()
-        worker = worker or self._launch()
+        worker = self._copies.thaw(self.launcher) or self._launch()
         self._worker = worker
-        self._is_copied = False
         if self.over:  # by another thread
             self.close()
             self._refuse_if_over()
@@ -280,11 +255,15 @@ class Session:
         return twin
 
 
+_ROLLED_BACK = "the REPL was rolled back to its state before this step"
+_ANEW = "the REPL was started anew, as before this step"
+
+
 def _state(before: int, now: int) -> str:
     if now == before and now:
-        return "the REPL was rolled back to its state before this step"
+        return _ROLLED_BACK
     if before == 0:
-        return "the REPL was started anew, as before this step"
+        return _ANEW
     if now:
         return f"the REPL was rolled back to its state after step {now} of {before}"
     return "the REPL was started anew: given variables are there, those that code defined are gone"

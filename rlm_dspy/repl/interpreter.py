@@ -21,10 +21,13 @@ from rlm_dspy.placed import Origin, plain
 from rlm_dspy.repl import sandbox_facade
 from rlm_dspy.repl.answers import Answer
 from rlm_dspy.repl.calls import settled
+from rlm_dspy.repl.conversation import Step
 from rlm_dspy.repl.host import Session
 from rlm_dspy.repl.isolation import LAYERS, Report
 from rlm_dspy.repl.launch import Default, Launcher
 from rlm_dspy.repl.session_settings import Settings
+
+_YEAR_10000 = 253_402_300_800  # seconds since the epoch; a date is of the years before
 
 
 class Submitted(FinalOutput):
@@ -58,11 +61,16 @@ class RestrictedInterpreter:
             `isolation_report`.
         snapshots: Keep a frozen copy of the worker to roll back to. Without, or where the platform
             cannot, a lost step costs the names that code had defined.
+        seed: What everything random in the session follows from, so that two sessions with one seed
+            draw the same; None: the system's randomness. With one, no secret that code makes is
+            secret.
         callbacks: dspy callbacks of this interpreter alone.
 
     Attributes:
         tools: May be changed; read at each `execute`.
         output_fields: The same.
+        step_time: The same: where all clocks of code stand when the step begins, seconds since the
+            epoch; they advance by what the code does alone. None: they are the real ones.
         found: What the last step's searches found in contexts, as the worker says it.
 
     Raises:
@@ -80,7 +88,7 @@ class RestrictedInterpreter:
         "names that begin with two underscores are not. The value of a last expression is shown."
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a session is started with, and two for dspy
         self,
         tools: dict[str, Callable[..., Any]] | None = None,
         output_fields: list[dict[str, Any]] | None = None,
@@ -90,18 +98,27 @@ class RestrictedInterpreter:
         max_output_chars: int = 10_000,
         isolation: Literal["auto", "require"] = "auto",
         snapshots: bool = True,
+        seed: int | None = None,
         callbacks: list[BaseCallback] | None = None,
         _layers: tuple[str, ...] = LAYERS,
         _launcher: Launcher | None = None,
     ):
-        _check_arguments(step_seconds, memory_mb, max_output_chars, isolation)
+        if isolation not in ("auto", "require"):
+            raise ConfigurationError(f'isolation={isolation!r} must be "auto" or "require"')
         self.tools: dict[str, Callable[..., Any]] = dict(tools or {})
         self.output_fields = output_fields
+        self.step_time: float | None = None
         self.found: tuple[Origin, ...] = ()
         self.callbacks = list(callbacks or [])
         self._handles = itertools.count(1)
         settings = Settings(
-            step_seconds, memory_mb, max_output_chars, isolation == "require", snapshots, _layers
+            step_seconds=step_seconds,
+            memory_mb=memory_mb,
+            max_output_chars=max_output_chars,
+            require=isolation == "require",
+            snapshots=snapshots,
+            layers=_layers,
+            seed=seed,
         )
         launcher = _launcher or Default(namespaces="namespaces" in _layers)
         self._adopt(Session(launcher, settings))
@@ -147,11 +164,13 @@ class RestrictedInterpreter:
             CodeFailed: The code failed, ran too long, filled its memory or crashed.
             SyntaxError: It is not Python.
             InterpreterError: The session is over, or a variable cannot enter it.
+            ConfigurationError: `step_time` is no time of the years 1970 to 9999.
         """
         if not isinstance(code, str):
             raise InterpreterError(f"code must be a str, not {type(code).__name__}")
         if not isinstance(variables or {}, Mapping):
             raise InterpreterError(f"variables must be a dict, not {type(variables).__name__}")
+        _check_time(self.step_time)
         if not self._session.report:
             self.start()  # so that callbacks see a lazy start as well
         tools = {name: functools.partial(self._call, name) for name in self.tools}
@@ -159,7 +178,8 @@ class RestrictedInterpreter:
         if sandbox_facade.is_shim(code, self.tools):
             return None
         self.found = ()
-        answer = self._session.run(code, variables or {}, tools, self.output_fields)
+        step = Step(code, tools, self.output_fields, self.step_time)
+        answer = self._session.run(step, variables or {})
         self.found = answer.found
         if answer.kind == "submit":
             declared = self.output_fields is not None
@@ -204,6 +224,7 @@ class RestrictedInterpreter:
         twin = object.__new__(type(self))
         twin.tools = dict(self.tools)
         twin.output_fields = self.output_fields
+        twin.step_time = self.step_time
         twin.found = ()
         twin.callbacks = list(self.callbacks)
         twin._handles = itertools.count(1)
@@ -223,17 +244,12 @@ class RestrictedInterpreter:
         self.shutdown()
 
 
-def _check_arguments(
-    step_seconds: float | None, memory_mb: int, max_output_chars: int, isolation: str
-) -> None:
-    if step_seconds is not None and not step_seconds > 0:
-        raise ConfigurationError(f"step_seconds={step_seconds!r} must be above 0, or None")
-    if memory_mb < 16:
-        raise ConfigurationError(f"memory_mb={memory_mb!r} must be at least 16")
-    if max_output_chars < 1:
-        raise ConfigurationError(f"max_output_chars={max_output_chars!r} must be at least 1")
-    if isolation not in ("auto", "require"):
-        raise ConfigurationError(f'isolation={isolation!r} must be "auto" or "require"')
+def _check_time(step_time: float | None) -> None:
+    is_number = isinstance(step_time, int | float)
+    if step_time is not None and not (is_number and 0 <= step_time < _YEAR_10000):
+        raise ConfigurationError(
+            f"step_time={step_time!r} must be None, or seconds since 1970 and before the year 10000"
+        )
 
 
 def _jsonable(value: Any) -> Any:

@@ -4,7 +4,7 @@ Policy decides what code may say; this decides what its process may do if the po
 layer is tried on its own; one that the platform lacks is reported by name and reason, never skipped
 silently. Order matters: what needs rights or files comes first, the filters last. The layers:
 
-    environment    no environment variables (the process is started with none)
+    environment    no environment variables but those of `ENVIRONMENT`
     descriptors    nothing open but the connection and /dev/null
     session        a session and process group of its own
     namespaces     no network, no shared IPC: own namespaces (user namespace where not root)
@@ -42,6 +42,10 @@ LAYERS = (
     "landlock",
     "seccomp",
 )
+
+# All of a worker's environment: sets have the same order and dates the same zone in every process.
+# The zone is one that needs no file: none can be read once the process is locked down.
+ENVIRONMENT = {"PYTHONHASHSEED": "0", "TZ": "UTC0"}
 
 _NOBODY = 65534
 
@@ -174,11 +178,13 @@ def missing(report: Report) -> dict[str, str]:
 
 
 def _clear_environment() -> None:
-    os.environ.clear()
+    for name in set(os.environ) - set(ENVIRONMENT):
+        del os.environ[name]
     # What /proc/self/environ shows was fixed when the program was executed; clearing comes too
     # late.
+    own = {f"{name}={value}" for name, value in ENVIRONMENT.items()}
     for line in limits.proc("environ").split("\0"):
-        if line:
+        if line and line not in own:
             raise OSError(errno.EPERM, "the process was started with environment variables")
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from rlm_dspy.dspy_errors import InterpreterError
+from rlm_dspy.repl.isolation import ENVIRONMENT
 from rlm_dspy.repl.processes import ChildHandle, Handle, identify
 from rlm_dspy.repl.protocol import FROM_WORKER, TO_WORKER, Channel
 from rlm_dspy.repl.versions import untried
@@ -165,8 +166,9 @@ def _execute(call: str, theirs: socket.socket, errors: Any) -> subprocess.Popen[
     root = str(Path(__file__).resolve().parents[2])
     path = json.dumps([root, *(entry for entry in sys.path if entry)])
     return subprocess.Popen(
-        [sys.executable, "-I", "-S", "-B", "-c", _BOOT.format(call=call), path],
-        env={},
+        # As `-I`, which would also ignore the hash seed.
+        [sys.executable, "-s", "-P", "-S", "-B", "-c", _BOOT.format(call=call), path],
+        env=ENVIRONMENT,
         cwd="/",
         pass_fds=[theirs.fileno()],
         stdin=subprocess.DEVNULL,

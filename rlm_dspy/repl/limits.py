@@ -9,7 +9,7 @@ from pathlib import Path
 STACK_BYTES = 16 << 20
 # Memory above the limit that the interpreter itself may need to report an error, in bytes.
 _SLACK = 16 << 20
-_OPEN_FILES = 256
+_OPEN_FILES = 1024
 # Processes and threads of all workers of this machine together, where they have a uid of their own.
 _PROCESSES = 4096
 

@@ -7,11 +7,13 @@ speed-up: model code runs in one thread, and host functions block it.
 
 import asyncio
 import asyncio.base_events
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any
 
 from rlm_dspy.repl import classes, rules
+from rlm_dspy.repl.clocks import CLOCK, TICK_NS, sleep
 from rlm_dspy.repl.modules import Facade, facade, listed
 
 
@@ -22,8 +24,27 @@ class _Sleep:
         if timeout is None:
             raise RuntimeError("all coroutines wait for each other: nothing would ever happen")
         if timeout > 0:
-            time.sleep(timeout)
+            sleep(timeout)
+        else:  # a round of the loop is a look at its clock
+            CLOCK.advance(TICK_NS)
         return []
+
+
+_NUMBERS = itertools.count()
+
+
+class Task(asyncio.Task):
+    """`asyncio.Task`, hashed by its number: a set of them has one order in every process."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        self._number = next(_NUMBERS)
+        super().__init__(*args, **kwargs)
+
+    def __hash__(self) -> int:
+        return self._number
+
+
+Task.__module__ = asyncio.Task.__module__
 
 
 class _Loop(asyncio.base_events.BaseEventLoop):
@@ -32,7 +53,12 @@ class _Loop(asyncio.base_events.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self._selector = _Sleep()
+        self.set_task_factory(lambda loop, coro, **more: Task(coro, loop=loop, **more))
         self.set_exception_handler(lambda loop, context: None)
+
+    def time(self) -> float:
+        """The loop's clock, in seconds."""
+        return CLOCK.steady(time.monotonic_ns, tick=0) / 1e9
 
     def _process_events(self, event_list: list[Any]) -> None:
         """Nothing but timers happens on this loop."""
@@ -77,6 +103,7 @@ class LoopFace:
 
     def time(self) -> float:
         """The loop's clock, in seconds."""
+        CLOCK.advance(TICK_NS)
         return self._loop.time()
 
     def is_running(self) -> bool:
@@ -119,8 +146,14 @@ async def _to_thread(function: Callable[..., Any], /, *args: Any, **kwargs: Any)
     return function(*args, **kwargs)
 
 
+def _as_completed(fs: Any, *, timeout: float | None = None) -> Any:
+    """`asyncio.as_completed`; the library's starts coroutines in the order of their addresses."""
+    started = [asyncio.ensure_future(each) for each in dict.fromkeys(fs)]
+    return asyncio.as_completed(started, timeout=timeout)
+
+
 def _facade() -> Facade:
-    words = """gather sleep create_task wait_for wait as_completed shield ensure_future current_task
+    words = """gather sleep create_task wait_for wait shield ensure_future current_task
         all_tasks iscoroutine iscoroutinefunction isfuture TaskGroup timeout timeout_at
         Timeout Lock Event Condition Semaphore BoundedSemaphore Barrier Queue PriorityQueue
         LifoQueue QueueFull QueueEmpty CancelledError InvalidStateError TimeoutError
@@ -129,9 +162,10 @@ def _facade() -> Facade:
         "asyncio",
         **listed(asyncio, words),
         # For `isinstance`: their methods lead to the loop and to frames (`Task.get_stack`).
-        Task=classes.hide(asyncio.Task),
+        Task=classes.hide(Task),
         Future=classes.hide(asyncio.Future),
         run=run,
+        as_completed=_as_completed,
         to_thread=_to_thread,
         get_event_loop=_get_event_loop,
         get_running_loop=_get_running_loop,

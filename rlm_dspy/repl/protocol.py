@@ -111,8 +111,11 @@ class Channel:
         frame = _HEAD.pack(len(body)) + body
         self._wait_until(deadline)
         sent = 0
-        if fds:
-            sent = socket.send_fds(self.sock, [frame], list(fds))
+        for first in range(0, len(fds), _MAX_FDS):  # so many go with one byte; the rest behind it
+            some = fds[first : first + _MAX_FDS]
+            last = first + _MAX_FDS >= len(fds)
+            piece = frame[sent:] if last else frame[sent : sent + 1]
+            sent += socket.send_fds(self.sock, [piece], some)
         if sent < len(frame):
             self.sock.sendall(memoryview(frame)[sent:] if sent else frame)
 

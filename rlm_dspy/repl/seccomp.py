@@ -53,11 +53,8 @@ _PRCTL = (1, 15, 22, 38)  # PR_SET_PDEATHSIG, PR_SET_NAME, PR_SET_SECCOMP, PR_SE
 
 _ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
 _LD, _JEQ, _JGE, _JSET, _RET = 0x20, 0x15, 0x35, 0x45, 0x06  # BPF: load word, jumps on k, return
-_NR, _ARCH, _ARGS = (
-    0,
-    4,
-    16,
-)  # offsets in struct seccomp_data; arguments are 8 bytes, low word first
+# Offsets in struct seccomp_data; arguments are 8 bytes, low word first.
+_NR, _ARCH, _ARGS = 0, 4, 16
 
 _PR_SET_SECCOMP, _MODE_FILTER = 22, 2
 

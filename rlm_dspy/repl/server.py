@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from rlm_dspy.repl import isolation
+from rlm_dspy.repl import clocks, isolation
 from rlm_dspy.repl.worker import Worker, channel_of, preload
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -69,11 +69,11 @@ def main_alone(number: int) -> None:
 
 
 def prepare() -> None:
-    """Make the process ready to be locked down: imports, codecs, time zone, one memory arena."""
+    """Make the process ready to be locked down: imports, codecs, clocks, one memory arena."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     preload()
     _preload_codecs()
-    time.tzset()
+    clocks.install()
     if sys.platform.startswith("linux"):
         # Each further arena would reserve 64 MiB of the address space that the limit counts.
         with contextlib.suppress(AttributeError, OSError):

@@ -87,7 +87,8 @@ class _Packer:
         if kind is dict:
             return self._mapping(value, depth)
         if kind in (tuple, set, frozenset):
-            return {_TAG: kind.__name__, "v": self._items(list(value), depth)}
+            items = self._items(list(value), depth)
+            return {_TAG: kind.__name__, "v": items if kind is tuple else _in_order(items)}
         return self._converted(self.convert(value), depth)
 
     def _converted(self, value: Any, depth: int) -> Any:
@@ -124,6 +125,11 @@ class _Packer:
 def _goes_as_it_is(items: list[Any]) -> bool:
     kinds = set(map(type, items))
     return kinds <= _ATOMS or (kinds == {int} and min(items) >= -_SMALL and max(items) < _SMALL)
+
+
+def _in_order(items: list[Any]) -> list[Any]:
+    """The items of a set in an order that is the same in every process, whatever its hash seed."""
+    return sorted(items, key=None if all(type(item) is str for item in items) else json.dumps)
 
 
 def _is_utf8(value: str) -> bool:

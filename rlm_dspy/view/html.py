@@ -3,7 +3,8 @@
 Promised: the file refers to nothing outside itself, and its policy (a meta tag) forbids it to. What
 models and documents wrote is data in it, as JSON in which no character has a meaning to HTML, and
 the page's own script only ever makes text of it: the rest of the file is the same for every run.
-Not promised: secrecy. The file holds what the events hold: code, outputs, questions and answers.
+Not promised: secrecy. The file holds what it was given: code, outputs, questions and answers, and
+prompts and replies where `exchanges` has them.
 """
 
 import base64
@@ -17,8 +18,12 @@ from importlib.resources import files
 from typing import Any, NotRequired, TypedDict
 
 from rlm_dspy.run import Run
+from rlm_dspy.view.exchanges import Exchanges, packed
 
-_SCRIPTS = ("text", "code", "run", "coverage", "tree", "timeline", "tables", "detail", "main")
+_SCRIPTS = (
+    *("text", "code", "run", "exchanges", "coverage", "quotes", "tree", "timeline", "tables"),
+    *("detail", "main"),
+)
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 # To HTML, a script or a decoder these are more than text. Surrogates cannot be written as UTF-8.
 _ESCAPED = re.compile("[<>&\u2028\u2029\ud800-\udfff]")
@@ -46,13 +51,20 @@ class Covered(TypedDict):
     text: NotRequired[str]
 
 
-def render(run: Run, *, title: str = "", coverage: Iterable[Covered] | None = None) -> str:
+def render(
+    run: Run,
+    *,
+    title: str = "",
+    coverage: Iterable[Covered] | None = None,
+    exchanges: Exchanges | None = None,
+) -> str:
     """A run as an HTML page.
 
     Args:
         run: The run.
         title: What to call it, such as the question; empty for its signature.
         coverage: What of each document was read; None: what the run's events say.
+        exchanges: The prompts and the replies of its attempts at models, by whom each was made for.
 
     Returns:
         The whole file.
@@ -62,7 +74,7 @@ def render(run: Run, *, title: str = "", coverage: Iterable[Covered] | None = No
         >>> Path("run.html").write_text(render(result.run, title="Which ship?"), encoding="utf-8")
     """
     covered = covered_by(run) if coverage is None else coverage
-    return page(run.events, title=title, coverage=covered)
+    return page(run.events, title=title, coverage=covered, exchanges=exchanges)
 
 
 def covered_by(run: Run) -> list[Covered]:
@@ -79,18 +91,28 @@ def covered_by(run: Run) -> list[Covered]:
     ]
 
 
-def page(events: Sequence[Any], *, title: str = "", coverage: Iterable[Covered] = ()) -> str:
+def page(
+    events: Sequence[Any],
+    *,
+    title: str = "",
+    coverage: Iterable[Covered] = (),
+    exchanges: Exchanges | None = None,
+) -> str:
     """Events as an HTML page.
 
     Args:
         events: The events in order, as they are or as dicts (docs/events.md).
         title: What to call the run; empty for its signature.
         coverage: What of each document was read.
+        exchanges: The prompts and the replies of attempts at models, by whom each was made for.
 
     Returns:
         The whole file.
     """
-    record = plain({"title": title, "events": events, "coverage": list(coverage)})
+    said = packed(exchanges or {})
+    record = plain(
+        {"title": title, "events": events, "coverage": list(coverage), "exchanges": said}
+    )
     template, style, script = _parts()
     told = {
         "policy": _policy(style, script),

@@ -1,11 +1,9 @@
-"""A run in a terminal, live: what it is doing, how far it is, what it has cost so far.
+"""A run in a terminal: each step's code and output, and live what it does and what it has cost.
 
-`Progress` turns events into a few numbers and knows nothing of terminals; `TerminalView` draws it.
-Both read events by their `kind` alone, so that this module loads neither dspy nor pydantic. What a
+Events are read by their `kind` alone, so that this module loads neither dspy nor pydantic. What a
 model or a document wrote never reaches the terminal with control characters in it.
 """
 
-import time
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -15,101 +13,17 @@ from rich.live import Live
 from rich.spinner import Spinner
 from rich.text import Text
 
+from rlm_dspy.view.progress import Progress
 from rlm_dspy.view.text import clock, counted, printable
 
 if TYPE_CHECKING:
     from rlm_dspy.events import Event
 
 OUTPUT_LINES = 4
-
-
-class Progress:
-    """How far a run is, from its events.
-
-    Attributes:
-        phase: What it is doing, in a few words.
-        step: The planner's step, from 1; 0 before the first.
-        asked: Sub-queries of this step.
-        answered: Those that came back, answered or not.
-        calls: Attempts at a model so far.
-        tokens: Their tokens.
-        dollars: Their cost, in US dollars.
-        line: The line of code that runs.
-        note: Something the user should know now; empty otherwise.
-    """
-
-    def __init__(self, phase: str = "loading"):
-        self.phase = phase
-        self.step = 0
-        self.asked = self.answered = 0
-        self.calls = self.tokens = 0
-        self.dollars = 0.0
-        self.line = ""
-        self.note = ""
-        self._code = ""
-        self._started = time.monotonic()
-
-    def take(self, event: "Event") -> None:
-        """Takes one event; called in the run's thread, while another one draws."""
-        # Of a sub-run only what it costs: to the run it is one sub-query.
-        handler = getattr(self, f"_{event.kind}", None)
-        if handler is not None and (not event.run or event.kind == "charged"):
-            handler(event)
-
-    def summary(self) -> str:
-        """The numbers in one line."""
-        parts = [self.phase]
-        if self.step:
-            parts.insert(0, f"step {self.step}")
-        if self.asked:
-            parts.append(f"{self.answered}/{counted(self.asked, 'sub-query')}")
-        parts.append(counted(self.tokens, "token"))
-        parts.append(f"${self.dollars:.4f}")
-        parts.append(clock(time.monotonic() - self._started))
-        return " · ".join(parts)
-
-    def _run_started(self, event: Any) -> None:
-        self.phase = "planning" if event.planned_by == "model" else "answering"
-
-    def _planned(self, event: Any) -> None:
-        self.step = event.step
-        self.asked = self.answered = 0
-        self._code, self.line = event.code, first_line(event.code)
-        self.phase = "running"
-
-    def _sub_query_started(self, event: Any) -> None:
-        self.asked += 1
-        self.line = line_with(self._code, event.operator) or self.line
-
-    def _sub_query_answered(self, event: Any) -> None:
-        self.answered += 1
-
-    _sub_query_failed = _sub_query_answered
-
-    def _executed(self, event: Any) -> None:
-        self.line, self.phase = "", "planning"
-
-    def _extracted(self, event: Any) -> None:
-        self.phase = "ending"
-
-    def _run_ended(self, event: Any) -> None:
-        self.line, self.phase = "", "done"
-
-    def _charged(self, event: Any) -> None:
-        self.calls += not event.cache_hit
-        self.tokens += event.prompt_tokens + event.completion_tokens
-        self.dollars += event.dollars
-
-
-def first_line(code: str) -> str:
-    """The first line of code that says something."""
-    lines = (line.strip() for line in code.splitlines())
-    return next((line for line in lines if line and not line.startswith("#")), "")
-
-
-def line_with(code: str, function: str) -> str:
-    """The first line of code that calls a function; empty where none does."""
-    return next((line.strip() for line in code.splitlines() if f"{function}(" in line), "")
+REASONING_LINES = 2
+CODE_LINES = 20
+# Named colours of the terminal's own palette: they suit a dark and a light one.
+CODE_THEME = "ansi_dark"
 
 
 class TerminalView:
@@ -117,22 +31,25 @@ class TerminalView:
 
     Args:
         console: Where to draw; nothing moves where it is not a terminal.
-        steps: Whether each step's code and output stay on the screen.
+        steps: Whether each step's code and output stay on the screen; None: in a terminal only, and
+            of long code its first lines.
         enabled: False draws nothing at all.
     """
 
-    def __init__(self, console: Console, *, steps: bool = False, enabled: bool = True):
+    def __init__(self, console: Console, *, steps: bool | None = None, enabled: bool = True):
         self._console = console
-        self._steps = steps and enabled
         self._moves = enabled and console.is_terminal and not console.is_dumb_terminal
+        self._steps = enabled and (console.is_terminal if steps is None else steps)
+        self._code_lines = CODE_LINES if steps is None else None
         self._spinner = Spinner("dots")
+        self._live: Live | None = None
         self.progress = Progress()
 
     def listen(self, event: "Event") -> None:
         """Takes one event of the run."""
         self.progress.take(event)
-        if self._steps and event.kind in ("planned", "executed"):
-            self._console.print(_step(event))
+        if self._steps and not event.run and event.kind in ("planned", "executed"):
+            self._console.print(self._step(event))
 
     def note(self, text: str) -> None:
         """Says something at once."""
@@ -142,41 +59,104 @@ class TerminalView:
 
     @contextmanager
     def live(self) -> Generator[None]:
-        """Draws until the block ends, and leaves nothing of it behind."""
+        """Draws until the block ends, and leaves nothing of what moves behind."""
         if not self._moves:
             yield
             return
-        with Live(
+        self._live = self._drawing()
+        try:
+            yield
+        finally:
+            self._live.stop()
+
+    @contextmanager
+    def paused(self) -> Generator[None]:
+        """While the block runs, nothing moves: there a question may be asked."""
+        if self._live is None:
+            yield
+            return
+        self._live.stop()
+        try:
+            yield
+        finally:
+            # A new one: the old one would draw over the lines that were written meanwhile.
+            self._live = self._drawing()
+
+    def _drawing(self) -> Live:
+        live = Live(
             get_renderable=self._drawn,
             console=self._console,
             refresh_per_second=8,
             transient=True,
             redirect_stdout=False,
-        ):
-            yield
+        )
+        live.start()
+        return live
 
     def _drawn(self) -> Group:
         progress = self.progress
-        self._spinner.update(text=_one_line(progress.summary(), "cyan"))
+        self._spinner.update(text=_one_line(progress.doing(), "cyan"))
         lines: list[Any] = [self._spinner]
         if progress.line:
             lines.append(_one_line(f"  › {printable(progress.line)}", "dim"))
+        lines.append(_one_line(f"  {progress.spent()}", "dim"))
         if progress.note:
             lines.append(_one_line(f"  {progress.note}", "yellow"))
         return Group(*lines)
+
+    def _step(self, event: Any) -> Text:
+        """What of a step stays on the screen."""
+        if event.kind == "planned":
+            said = shortened(event.reasoning, REASONING_LINES)
+            parts = [_plain(said, "dim italic")] if said else []
+            parts += self._code(printable(event.code.strip() or "(no code)"))
+            return _labelled(f"step {event.step}", parts)
+        if event.outcome == "submit":
+            parts = [Text("submitted", "dim")]
+        else:
+            style = "red" if event.outcome == "error" else "dim"
+            parts = [_plain(shortened(event.output), style)]
+        return _labelled("", parts + self._asked(event))
+
+    def _code(self, code: str) -> list[Text]:
+        """The code, coloured in a terminal, and how much of it was left out."""
+        lines = code.splitlines()
+        shown = "\n".join(lines[: self._code_lines])
+        left = len(lines[self._code_lines or len(lines) :])
+        more = [Text(f"… {counted(left, 'more line')}", "dim")] if left else []
+        if not self._console.is_terminal:
+            return [Text(shown, "bold"), *more]
+        from rich.syntax import Syntax
+
+        coloured = Syntax("", "python", theme=CODE_THEME).highlight(shown)
+        coloured.rstrip()
+        return [coloured, *more]
+
+    def _asked(self, event: Any) -> list[Text]:
+        """The sub-queries of a step that has ended; none where it had none."""
+        progress = self.progress
+        if not progress.asked:
+            return []
+        parts = [counted(progress.asked, "sub-query")]
+        if progress.failed:
+            parts.append(f"{progress.failed:,} failed")
+        parts.append(clock(event.seconds))
+        return [Text(" · ".join(parts), "cyan dim")]
 
 
 def _one_line(text: str, style: str) -> Text:
     return Text(text, style=style, no_wrap=True, overflow="ellipsis")
 
 
-def _step(event: Any) -> Text:
-    if event.kind == "planned":
-        code = event.code.strip() or "(no code)"
-        return _indented(f"step {event.step}", code.splitlines(), "bold")
-    if event.outcome == "submit":
-        return Text("          submitted", style="dim")
-    return _indented("", shortened(event.output), "red" if event.outcome == "error" else "dim")
+def _plain(lines: Sequence[str], style: str) -> Text:
+    return Text("\n".join(printable(line) for line in lines), style)
+
+
+def _labelled(label: str, parts: Sequence[Text]) -> Text:
+    """Texts below each other, with a label to the left of the first line."""
+    body = Text("\n").join(parts)
+    lines = Text("\n          ").join(body.split("\n", allow_blank=True))
+    return Text.assemble((f"  {label:<8}", "cyan"), lines)
 
 
 def shortened(output: str, lines: int = OUTPUT_LINES, width: int = 200) -> list[str]:
@@ -184,8 +164,3 @@ def shortened(output: str, lines: int = OUTPUT_LINES, width: int = 200) -> list[
     found = [line for line in output.splitlines() if line.strip()]
     shown = [line if len(line) <= width else f"{line[: width - 1]}…" for line in found[:lines]]
     return shown + ([f"… {counted(len(found) - lines, 'more line')}"] if len(found) > lines else [])
-
-
-def _indented(label: str, lines: Sequence[str], style: str) -> Text:
-    body = "\n          ".join(printable(line) for line in lines)
-    return Text.assemble((f"  {label:<8}", "cyan"), (body, style))

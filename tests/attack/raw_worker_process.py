@@ -52,5 +52,5 @@ def main(number):
     start = channel_of(os.dup(number)).receive()
     report = {"namespaces": isolation.attempt("namespaces", isolation.unshare, start["layers"])}
     worker = Worker(number, start, report, RawNamespace)
-    worker.namespace.names["worker"] = worker
+    worker.model.namespace.names["worker"] = worker
     worker.serve()

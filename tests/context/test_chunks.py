@@ -24,6 +24,11 @@ def test_chunks_without_overlap_are_the_text(text, size, by):
     assert all(chunks)
 
 
+def test_a_chunk_that_would_only_repeat_is_left_out():
+    chunks = Context.from_text("a" * 54 + "\x85\u0301").chunks(2, 1, by="tokens")
+    assert [(chunk.start, chunk.end) for chunk in chunks][-2:] == [(48, 54), (53, 56)]
+
+
 @given(TEXTS, SIZES, st.data(), UNITS)
 def test_chunks_with_overlap_cover_the_text(text, size, data, by):
     overlap = data.draw(st.integers(0, size - 1))

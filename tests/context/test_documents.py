@@ -89,6 +89,16 @@ def test_untitled_documents_add_no_words():
 def test_lone_surrogates_are_replaced_one_by_one():
     context = Context.from_text("a\ud83db")
     assert (str(context), len(context)) == ("a\ufffdb", 3)
+    given = {
+        "title": "t\ud83d",
+        "path": "p\udcff",
+        "text": "a",
+        "id": "\ud800",
+        "k\ud800": ["\ud800"],
+    }
+    (document, _) = Context.from_documents([given, "b"]).documents
+    assert (document.title, document.path, document.id) == ("t\ufffd", "p\ufffd", "\ufffd")
+    assert document.metadata == {"k\ufffd": ["\ufffd"]}
 
 
 @pytest.mark.parametrize(

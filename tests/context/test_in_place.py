@@ -8,24 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from texts import TEXTS
 
-from rlm_dspy.context import Context, ingest
-from rlm_dspy.context.in_place import in_place
-from rlm_dspy.context.sources import Assembly, Source, assembled
+from rlm_dspy.context import Context, assembly, in_place
+from rlm_dspy.context.assembly import Assembly, assembled
+from rlm_dspy.context.sources import Source
 from rlm_dspy.context.worker import load
 from rlm_dspy.errors import ContextError
-from rlm_dspy.shared import Joined, PinnedFile, SealedMemory
+from rlm_dspy.shared import Joined, PinnedFile, SealedMemory, Stretch
 
 GERMAN = "Über den Zürichsee fährt im Mai für zwölf Franken ein großes Schiff.\n" * 5
 
 
 @pytest.fixture
 def everything_in_place(monkeypatch):
-    monkeypatch.setattr(ingest, "in_place", lambda path: in_place(path, least=1))
-
-
-def test_small_files_are_read(tmp_path):
-    (tmp_path / "small").write_text("text")
-    assert in_place(tmp_path / "small") is None
+    monkeypatch.setattr(in_place, "IN_PLACE_BYTES", 1)
+    monkeypatch.setattr(assembly, "LEAST_IN_PLACE", 1)
+    monkeypatch.setattr(assembly, "IN_MEMORY_BYTES", 0)
 
 
 @pytest.mark.parametrize(
@@ -40,14 +37,14 @@ def test_small_files_are_read(tmp_path):
 )
 def test_what_is_not_utf8_text_is_left_to_the_readers(tmp_path, data):
     (tmp_path / "file").write_bytes(data)
-    assert in_place(tmp_path / "file", least=1) is None
+    assert in_place.in_place(tmp_path / "file") is None
 
 
 @given(TEXTS.filter(lambda text: text.strip() and "\0" not in text), st.booleans())
 def test_characters_are_counted_and_a_mark_is_left_out(tmp_path_factory, text, marked):
     path = tmp_path_factory.mktemp("text") / "file"
     path.write_bytes((b"\xef\xbb\xbf" if marked else b"") + text.encode())
-    source = in_place(path, least=1)
+    source = in_place.in_place(path)
     assert source is not None
     assert source.length == len(text)
     assert source.data.shared.read(source.data.start, 1 << 20) == text.encode()
@@ -57,7 +54,7 @@ def test_a_character_on_the_edge_of_a_window_is_counted_once(tmp_path):
     path = tmp_path / "file"
     text = "x" * ((1 << 20) - 1) + "é" + "y" * (1 << 20)
     path.write_text(text, encoding="utf-8")
-    source = in_place(path, least=1)
+    source = in_place.in_place(path)
     assert source is not None
     assert source.length == len(text)
 
@@ -100,6 +97,30 @@ def test_a_changed_source_is_an_error_and_not_wrong_text(tmp_path, everything_in
         context.find("first")
 
 
+def test_what_may_not_stay_in_its_file_is_copied(tmp_path):
+    path = tmp_path / "a.txt"
+    text = "zwölf Boxkämpfer\n" * 600_000
+    path.write_text(text, encoding="utf-8")
+    context = Context.from_path(path)
+    path.write_text("other\n")
+    assert context == text
+    assert isinstance(context._buffer.data, SealedMemory)
+
+
+def test_files_beyond_the_most_are_copied(tmp_path):
+    files = []
+    for number in range(5):
+        (tmp_path / str(number)).write_bytes(b"%d" % number * 20_000)
+        files.append(PinnedFile.open(tmp_path / str(number)))
+    whole = Assembly(0, most_files=2)
+    for file in (files[0], files[1], files[0], *files[2:]):
+        whole.add(Stretch(file, 10, 19_980))
+    buffer = whole.finish()
+    assert isinstance(buffer.data, Joined)
+    assert len({stretch.shared for stretch in buffer.data.stretches}) == 3
+    assert buffer.text(0, buffer.chars) == "".join(n * 19_980 for n in "010234")
+
+
 def test_sessions_that_live_together_share_one_parcel():
     context = Context.from_text("text")
     parcel = context.__to_worker__()
@@ -112,13 +133,13 @@ def test_a_long_text_is_shared_memory(texts, in_memory):
     whole = Assembly(in_memory)
     for text in texts:
         whole.add(text.encode())
-    data, size = whole.finish(), len("".join(texts).encode())
+    data, size = whole.finish().data, len("".join(texts).encode())
     read = data if isinstance(data, bytes) else data.read(0, size + 1)
     assert read.decode() == "".join(texts)
     assert isinstance(data, SealedMemory) == (size > in_memory)
 
 
 def test_assembly_takes_sources_as_they_come():
-    data, entries = assembled(Source(text, title=text.decode()) for text in (b"one", b"two"))
-    assert data == b"===== one =====\none\n\n===== two =====\ntwo"
+    buffer, entries, _ = assembled(Source(text, title=text.decode()) for text in (b"one", b"two"))
+    assert buffer.data == b"===== one =====\none\n\n===== two =====\ntwo"
     assert [(entry.start, entry.end) for entry in entries] == [(16, 19), (37, 40)]

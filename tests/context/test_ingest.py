@@ -170,11 +170,13 @@ class Terminal(io.BytesIO):
 
 def test_standard_input():
     for encoding in ("utf-8", "utf-16"):
-        (source,), skipped = read_stdin(stream=io.BytesIO("häh".encode(encoding)))
-        assert (source.data, source.title, source.path, skipped) == (b"h\xc3\xa4h", None, None, [])
+        reading = read_stdin(stream=io.BytesIO("häh".encode(encoding)))
+        (source,) = reading
+        assert (source.data, source.title, source.path) == (b"h\xc3\xa4h", None, None)
+        assert reading.skipped == []
     with pytest.raises(ContextError, match=r"standard input: .*\(empty"):
-        read_stdin(stream=io.BytesIO(b""))
+        list(read_stdin(stream=io.BytesIO(b"")))
     with pytest.raises(ContextError, match="standard input: .* gzip"):
-        read_stdin(stream=io.BytesIO(b"\x1f\x8b\x08"))
+        list(read_stdin(stream=io.BytesIO(b"\x1f\x8b\x08")))
     with pytest.raises(ContextError, match="Nothing is piped"):
         read_stdin(stream=Terminal(b"typed"))

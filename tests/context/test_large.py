@@ -145,18 +145,20 @@ def test_a_long_text_is_searched_from_the_repl(made):
 @pytest.mark.parametrize(
     "call",
     [
-        (3, 1, 1000, 0, 9),
-        ("a", 1.5, 1000, 0, 9),
-        ("a", 1, None, 0, 9),
-        ("a", 1, 1000, True, 9),
-        ("a " * 10_001, 1, 1000, 0, 9),
+        (3, 1, 1000, 0, 9, None),
+        ("a", 1.5, 1000, 0, 9, None),
+        ("a", 1, None, 0, 9, None),
+        ("a", 1, 1000, True, 9, None),
+        ("a " * 10_001, 1, 1000, 0, 9, None),
+        ("a", 1, 1000, 0, 9, "dense"),
+        ("a", 1, 1000, 0, 9, ["dense"]),
     ],
 )
 def test_what_a_worker_asks_is_checked(call):
     context = Context.from_text("a b c d e")
     search = answering(context._searcher, len(context))
-    assert search("b", 1, 1000, -5, 99)["found"] == [[0, 9, pytest.approx(0.47, abs=1), 0, 9]]
-    assert "search: text" in search(*call)["error"]
+    assert search("b", 1, 1000, -5, 99, None)["found"] == [[0, 9, pytest.approx(0.47, abs=1), 0, 9]]
+    assert "search: " in search(*call)["error"]
 
 
 def test_without_an_index_a_text_can_be_too_long():

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from texts import TEXTS, texts_and_parts
 
+from rlm_dspy.context.blocks import BlockIndex
 from rlm_dspy.context.offsets import TextBuffer
 
 WRAPPERS = st.sampled_from([bytes, memoryview, bytearray])
@@ -70,7 +71,7 @@ def test_lone_surrogates_are_nowhere():
 def test_an_index_made_elsewhere_serves_the_same_bytes(text):
     data = text.encode()
     first = TextBuffer(data)
-    second = TextBuffer(memoryview(data), index=first.index and memoryview(first.index))
+    second = TextBuffer(memoryview(data), index=BlockIndex.unpacked(first.index.packed()))
     assert second.chars == len(text)
     assert [second.text(at, at + 1) for at in range(len(text))] == list(text)
 

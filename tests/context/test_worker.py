@@ -148,7 +148,7 @@ before = set(sys.modules)
 import rlm_dspy.context.worker
 from rlm_dspy.context.worker import load
 meta = {"documents": [[0, None, None, 0, 0, 9, {}]], "skipped": [], "layout": [], "ascii": True}
-c = load([b"one zebra"], {**meta, "search": None, "number": 0})
+c = load([b"one zebra"], {**meta, "search": None, "embedded": False, "number": 0, "indexed": False})
 c.search("zebras"), c.grep("z"), c.chunks(3), c.lines(), c.extract_after("one")
 new = {name.partition(".")[0] for name in set(sys.modules) - before}
 extras = {name for name in new if name == "re2" or name.startswith("tree_sitter")}
@@ -156,14 +156,15 @@ print(sorted(new - sys.stdlib_module_names - {"rlm_dspy", *extras}))
 print(sorted(n for n in sys.modules if n.startswith("rlm_dspy.") and "context" not in n))
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    others = [f"rlm_dspy.{name}" for name in ("cuts", "errors", "settings", "shared", "wire")]
+    names = ("cuts", "errors", "notebook", "settings", "shared", "wire")
+    others = [f"rlm_dspy.{name}" for name in names]
     assert run.stdout.split("\n")[:2] == ["[]", str(others)]
 
 
 def test_the_room_names_what_it_offers():
     import rlm_dspy.context as room
 
-    offered = {"Context", "Document", "ReadLimits", "ReadOptions", "Span"}
+    offered = {"Context", "Document", "ReadLimits", "ReadOptions", "ReadProgress", "Span"}
     assert set(room.__all__) == offered == set(dir(room))
     assert isinstance(SAMPLE[1:2], Span)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

@@ -45,6 +45,8 @@ SUBMITS = {
     "class Table": "SUBMIT(heaviest=max(ships, key=lambda row: int(row['tons']))['ship'])",
     "list[Citation]": "hit = context.grep('left')[0]\n"
     "SUBMIT(answer='At six.', citations=[hit, 'the mate is Ottilie Roth'])",
+    "from_run": "hit = context.grep('Captain Branwick')[0]\n"
+    "SUBMIT(answer=hit.split('called the ')[1].rstrip('.'))",
     "interpreter_factory=": "SUBMIT(answer=context.split('called the ')[1].split('.')[0])",
     "": "SUBMIT(answer=context.extract_after('called the', until='.') or 'Sales fell.')",
 }

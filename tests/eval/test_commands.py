@@ -129,6 +129,11 @@ def test_what_is_asked_for_wrongly_is_said(arguments, told, tmp_path, monkeypatc
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_file_is_no_folder_for_a_run(tmp_path):
+    (tmp_path / "file").touch()
+    evaluated("run", "niah", "--lm", "oracle", "--out", tmp_path / "file", code=2)
+
+
 def parsed(line):
     """The values of a command line by option; nothing is run."""
     name, *rest = shlex.split(line)

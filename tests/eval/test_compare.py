@@ -51,7 +51,16 @@ def test_examples_over_one_context_are_resampled_together(tmp_path):
     for name, wrong in (("a", 12), ("b", 0)):
         run(tmp_path, wrong_up_to(wrong), name, given=given)
     text = comparison(read_runs([tmp_path / "a", tmp_path / "b"]))
-    assert "Fewer than 6 contexts: no difference can be significant." in text
+    assert "Over fewer than 6 contexts no difference can be significant: b − a." in text
+
+
+def test_only_pairs_over_too_few_contexts_are_called_so(tmp_path):
+    run(tmp_path, wrong_up_to(0), "a")
+    run(tmp_path, ScriptedLM([ServerError("down")], num_retries=0), "b")
+    run(tmp_path, wrong_up_to(3), "c")
+    text = comparison(read_runs([tmp_path / name for name in "abc"]))
+    assert "no difference can be significant: b − a." in text
+    assert "| c − a | 6 |" in text
 
 
 def test_other_examples_are_refused(tmp_path):

@@ -33,6 +33,7 @@ def test_kills_change_neither_the_table_nor_the_bill(tmp_path, kills):
         process = context.Process(target=measured_run, args=given)
         process.start()
         while paid.stat().st_size < last:
+            assert process.is_alive()
             time.sleep(0.002)
         time.sleep(draw.uniform(0, 0.03))
         os.kill(process.pid, signal.SIGKILL)

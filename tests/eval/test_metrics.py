@@ -114,7 +114,7 @@ def feedback(name, said, **fields):
             "The right value is in the answer, but it is not what is read",
         ),
         (feedback("oolong_synth", "", answer="Answer: 12"), "no answer; right is 'Answer: 12'"),
-        (feedback("oolong_synth", " " * 20), "The official code raises IndexError."),
+        (feedback("oolong_synth", " " * 20), "The official code raises IndexError: "),
         (feedback("ruler", "7"), "Missing: 8."),
         (feedback("oolong_pairs", "(1, 2) (5, 6)"), "Missing: (3, 4). Wrong: (5, 6)."),
         (feedback("exact", "x" * 500), "x…"),

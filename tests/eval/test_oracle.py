@@ -7,6 +7,7 @@ import pytest
 
 from eval import tasks
 from eval.metrics import METRICS
+from eval.models import lm_named
 from eval.oolong import SOURCES, make_window
 from eval.oracle import SIMULATED, UNKNOWN, Oracle, oracle_lm
 from eval.plans import HEAD, Reading, code_for, plan_for
@@ -218,3 +219,13 @@ def test_it_speaks_dspys_format_where_it_is_asked_to():
 def test_a_copy_knows_the_same():
     oracle = Oracle(EXAMPLES)
     assert copy.deepcopy({"oracle": oracle})["oracle"] is oracle
+
+
+def test_dspys_cache_does_not_answer_for_another_seed():
+    example = next(e for e in EXAMPLES if e.task == "oolong_synth")
+    line = next(x for x in example.context.splitlines() if " || Instance: " in x)
+    turn = f"Which?\n\n<text>\n{line}\n</text>"
+    for seed in range(6):
+        lm = lm_named("oracle:0.5", [example], seed=seed, cache=True)
+        right = Oracle([example], error_rate=0.5, seed=seed).reply("", [("user", turn)])
+        assert lm(turn) == [right]

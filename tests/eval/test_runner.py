@@ -14,6 +14,7 @@ from eval.purse import Purse
 from eval.report import run_report
 from eval.runs import Data
 from eval.trials import Subject, attempt
+from programs.rlm import PlainRLM
 from rlm_dspy import ConfigurationError, InterpreterError, ProviderError
 from rlm_dspy.testing import ScriptedLM, code
 
@@ -52,6 +53,14 @@ class Broken(dspy.Module):
 
     def forward(self, context, question):
         raise self.error
+
+
+class Planned(PlainRLM):
+    """However short the input is."""
+
+    def __init__(self, **given):
+        super().__init__(**given)
+        self.options = self.options.model_copy(update={"route": "rlm"})
 
 
 class Mistaken(Broken):
@@ -110,7 +119,7 @@ def test_a_sub_query_that_the_provider_fails_is_never_scored_as_wrong(tmp_path):
             return plan
         return ServerError("overloaded") if "0" in asked.last else "1"
 
-    records = run(tmp_path, ScriptedLM(reply, num_retries=0), program="rlm")
+    records = run(tmp_path, ScriptedLM(reply, num_retries=0), program="test_runner:Planned")
     assert set(outcomes(records).values()) == {"infrastructure"}
     assert records[0].status == "completed"
 
@@ -146,7 +155,8 @@ def test_an_rlm_that_is_ended_by_its_limit_is_a_time_out_too(tmp_path):
             return code("import time\nwhile True:\n    pass")
         return "partial"
 
-    records = run(tmp_path, ScriptedLM(reply), program="rlm", seconds=1.0, given=data(tmp_path, 1))
+    lm, given = ScriptedLM(reply), data(tmp_path, 1)
+    records = run(tmp_path, lm, program="test_runner:Planned", seconds=1.0, given=given)
     assert (records[0].outcome, records[0].score) == ("timeout", None)
 
 

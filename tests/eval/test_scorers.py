@@ -324,6 +324,40 @@ def test_ids_that_are_no_numbers_are_not_scored():
     assert isinstance(oolong_pairs("(1, 2)", [("a", "b")]), Unscored)
 
 
+@pytest.mark.parametrize(
+    ("candidate", "gold", "expected"),
+    [
+        ([(1, 2)], [(1, 2)], 1.0),
+        ([[1, 2]], [(1, 2)], 0.0),
+        ({"answer": "(1, 2)"}, [(1, 2)], 1.0),
+        ({"answer": [(1, 2)]}, [(1, 2)], 1.0),
+        ({"pairs": "(1, 2)"}, [(1, 2)], 1.0),
+        (None, [], 1.0),
+        (None, [(1, 2)], 0.0),
+    ],
+)
+def test_pairs_that_are_no_text_are_read_as_python_prints_them(candidate, gold, expected):
+    score = oolong_pairs(candidate, gold)
+    assert score == expected
+    assert type(score) is float
+
+
+@pytest.mark.parametrize("nothing", [None, 12, ["spam"], b"spam"])
+def test_an_answer_that_is_no_text_is_not_scored(nothing):
+    for score in (
+        synth(nothing, "['spam']", variant="rlm_env"),
+        oolong_real(nothing, "84"),
+        oolong_real("84", gold=nothing if nothing != 12 else None),
+        ruler([nothing], [["a"]]),
+        ruler(["a"], [[nothing]]),
+        longbench_v2(nothing, "A"),
+        mrcr(nothing, "a", "b"),
+        graphwalks(nothing, ["a"]),
+    ):
+        assert score == 0.0
+        assert isinstance(score, Unscored)
+
+
 pairs = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=12)
 
 

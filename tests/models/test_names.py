@@ -30,7 +30,7 @@ def test_an_lm_object_comes_back_as_it_is(lm):
     assert resolve_lm(lm, role="sub", temperature=1.0) is lm
 
 
-@pytest.mark.parametrize("value", [3, ["openai/gpt-4o"], object(), dspy.LM])
+@pytest.mark.parametrize("value", [3, {"openai/gpt-4o"}, object(), dspy.LM])
 def test_anything_else_is_refused(value):
     with pytest.raises(ConfigurationError, match="A model is a name"):
         resolve_lm(value)

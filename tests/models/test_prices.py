@@ -54,6 +54,13 @@ def test_the_cost_of_a_call(prompt, completion, cached, dollars):
     assert TIERED.most(prompt, completion) >= TIERED.cost(prompt, completion, cached)
 
 
+def test_a_batch_costs_what_the_list_says_else_half():
+    listed = {"input_cost_per_token_batches": 0.7, "output_cost_per_token_batches": 4.0}
+    assert TIERED.in_batch(listed).cost(100, 1) == pytest.approx(74.0)
+    assert TIERED.in_batch({}).cost(100, 1, 100) == TIERED.in_batch({}).most(100, 1) == 55.0
+    assert TIERED.in_batch({}).cost(200, 1) == 210.0
+
+
 def test_a_tier_is_read_from_the_list():
     price = price_of("gemini/gemini-2.5-pro")
     assert price.threshold == 200_000

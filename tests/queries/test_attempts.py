@@ -13,7 +13,8 @@ from rlm_dspy.account import Account
 from rlm_dspy.budget import Budget
 from rlm_dspy.dspy_errors import ProviderError
 from rlm_dspy.errors import BudgetExceeded
-from rlm_dspy.events import Charged, EventLog
+from rlm_dspy.event_log import EventLog
+from rlm_dspy.events import Charged
 from rlm_dspy.options import RLMOptions
 from rlm_dspy.queries.attempts import lane_key
 from rlm_dspy.queries.scheduler import Scheduler

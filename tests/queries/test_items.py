@@ -13,7 +13,8 @@ from packs import answered, items_of
 from rlm_dspy.account import Account
 from rlm_dspy.budget import Budget
 from rlm_dspy.errors import SubQueryError
-from rlm_dspy.events import Charged, EventLog, SubQueryAnswered, SubQueryStarted
+from rlm_dspy.event_log import EventLog
+from rlm_dspy.events import Charged, SubQueryAnswered, SubQueryStarted
 from rlm_dspy.missing import Missing
 from rlm_dspy.options import RLMOptions
 from rlm_dspy.queries.items import each
@@ -245,7 +246,7 @@ async def test_an_optimized_prompt_applies_to_packs():
     lm = ScriptedLM(lambda asked: answered(asked, value_of))
     ask, _ = operators(lm, predictor=predictor)
     await ask.ask_each("Which?", [f"item {n}" for n in range(40)], int)
-    assert all(asked.system == "Be terse." for asked in lm.asked)
+    assert all(asked.system.startswith("Be terse. ") for asked in lm.asked)
     assert all(asked.turns[1] == ("assistant", "2") for asked in lm.asked)
 
 

@@ -25,7 +25,8 @@ from virtual import VirtualLoop
 from rlm_dspy.account import Account
 from rlm_dspy.budget import Budget, Usage
 from rlm_dspy.errors import BudgetExceeded
-from rlm_dspy.events import Charged, EventLog
+from rlm_dspy.event_log import EventLog
+from rlm_dspy.events import Charged
 from rlm_dspy.models.meter import Attempt, Reply
 from rlm_dspy.options import RLMOptions
 from rlm_dspy.queries.attempts import Attempts

@@ -561,7 +561,7 @@ def test_branches_are_independent(repl):
 
 def is_frozen(repl):
     """Whether the copy of the present state exists."""
-    copy = repl._session._copies[-1]
+    copy = repl._session._copies.newest
     return bool(select.select([copy.channel.sock], [], [], 0)[0])
 
 
@@ -589,7 +589,8 @@ def test_a_context_is_mapped_and_needs_no_private_memory():
 
 def test_a_text_in_a_file_is_read_where_it_lies(tmp_path, monkeypatch):
     monkeypatch.setattr("rlm_dspy.context.in_place.IN_PLACE_BYTES", 1)
-    monkeypatch.setattr("rlm_dspy.context.in_place.in_place.__defaults__", (1,))
+    monkeypatch.setattr("rlm_dspy.context.assembly.IN_MEMORY_BYTES", 1)
+    monkeypatch.setattr("rlm_dspy.context.assembly.LEAST_IN_PLACE", 1)
     path = tmp_path / "text.txt"
     path.write_text("zwölf\n" * 1000, encoding="utf-8")
     context = Context.from_path(path)

@@ -58,6 +58,14 @@ def test_values_come_back_as_they_were(value):
     assert shape(decode(encode(value))) == shape(value)
 
 
+@given(st.lists(hashable, max_size=8, unique=True), st.randoms())
+@settings(max_examples=50, deadline=None)
+def test_a_set_is_the_same_bytes_in_whatever_order_it_was_made(items, chance):
+    other = [*items]
+    chance.shuffle(other)
+    assert encode({*items}) == encode({*other})
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -246,6 +254,21 @@ def test_descriptors_ride_along_one_way_only(ends):
     assert left.receive(soon()) == {"op": "y"}
     assert len(os.listdir("/proc/self/fd")) == before
     os.close(reading)
+
+
+def test_many_descriptors_ride_along_in_order(ends):
+    left, right = ends
+    pairs = [os.pipe() for _ in range(5)]
+    left.send({"op": "x"}, fds=[writing for _, writing in pairs] * 60)
+    assert right.receive(soon()) == {"op": "x"}
+    assert len(right.fds) == 300
+    left.send({"op": "y"})
+    assert right.receive(soon()) == {"op": "y"}
+    for number, writing in enumerate(list(right.fds)[-5:]):
+        os.write(writing, b"%d" % number)
+    assert [os.read(reading, 9) for reading, _ in pairs] == [b"0", b"1", b"2", b"3", b"4"]
+    for number in (number for pair in pairs for number in pair):
+        os.close(number)
 
 
 def receive_all(channel):

@@ -3,7 +3,7 @@
 import dspy
 import pytest
 
-from rlm_dspy import RLM, Budget, ConfigurationError, Recipe
+from rlm_dspy import RLM, Budget, ConfigurationError, Context, Recipe
 from rlm_dspy.events import Planned
 from rlm_dspy.testing import ScriptedLM
 
@@ -129,7 +129,7 @@ def test_a_file_is_never_run_on_the_host(tmp_path):
     ("recipe", "told"),
     [
         ("missing.toml", "cannot be read"),
-        ("no_such", "no built-in recipe 'no_such'"),
+        ("no_such", "no recipe 'no_such'"),
         (5, "is not a recipe"),
     ],
 )
@@ -243,3 +243,21 @@ def test_the_general_recipe_with_typed_outputs():
 
     result, _ = run("general", script, signature="context, query -> answer: str, n: int")
     assert (result.answer, result.n) == ("tulip", 7)
+
+
+def test_the_general_recipe_quotes_sentences_and_no_title_line():
+    pages = [
+        {
+            "title": "how many tons.pdf#page=1",
+            "path": "tons.pdf",
+            "text": "Harbour.\nIt has 120 tons.",
+        },
+        ("other", "Nothing is here."),
+    ]
+    inputs = {"context": Context.from_documents(pages), "query": "How many tons?"}
+    signature = "context, query -> answer: str, sources: list[Citation], first: Citation"
+    result, lm = run("general", ["not said anywhere"], inputs=inputs, signature=signature)
+    assert result.answer == "It has 120 tons."
+    assert [str(c) for c in result.sources] == ['tons.pdf#page=1 "It has 120 tons."']
+    assert result.first == result.sources[0]
+    assert not any("=====" in asked.last for asked in lm.asked)

@@ -91,7 +91,9 @@ HOSTILE = [
 
 def events_with(text: str) -> list[dict]:
     """A run, its sub-run and its ending, with a text in every field that holds one."""
-    outputs = {text: text, "other": [text, {text: text}]}
+    cited = {"quote": text, "how": text, "document": text, "source": text, "text": text}
+    cited |= {"offset": 0, "start": 0, "end": 1, "line": 1}
+    outputs = {text: text, "other": [text, {text: text}, cited]}
     events = [
         {"kind": "run_started", "signature": text, "inputs": {text: text}, "model": text,
          "sub_model": text, "planned_by": text, "limits": {"calls": 9}},
@@ -115,7 +117,13 @@ def events_with(text: str) -> list[dict]:
          "sub_model": text, "planned_by": "model", "query": 4},
         {"kind": "charged", "run": "1", "step": 1, "role": text, "model": text, "error": text},
         {"kind": "run_ended", "run": "1", "step": 1, "status": "failed", "reason": text},
+        {"kind": "tool_called", "step": 1, "tool": text, "value": text, "recorded": True,
+         "error": "", "reason": ""},
+        {"kind": "tool_called", "step": 1, "tool": text, "value": {text: text}, "error": text,
+         "reason": text},
         {"kind": "executed", "step": 1, "output": text, "outcome": "error"},
+        {"kind": "call_failed", "step": 2, "role": "plan", "model": text, "error": text,
+         "reason": text},
         {"kind": "submitted", "step": 1, "accepted": False, "outputs": None, "error": text},
         {"kind": "planned", "step": 2, "reasoning": text, "code": text, "seconds": 0.1},
         {"kind": "executed", "step": 2, "output": text, "outcome": "submit"},
@@ -133,6 +141,30 @@ def events_with(text: str) -> list[dict]:
         {"at": number / 10, **base, **(charge if event["kind"] == "charged" else {}), **event}
         for number, event in enumerate(events)
     ]
+
+
+def exchanges_with(text: str) -> dict:
+    """Prompts and replies of that run, with a text in every field that holds one."""
+    parts = [{"type": "text", "text": text}, {"type": text, text: text}, text]
+    said = {
+        "messages": [
+            {"role": "system", "content": text},
+            {"role": text, "content": parts},
+            {"role": "user", "content": {text: text}},
+        ],
+        "reply": text, "model": text, "role": text, "error": text,
+        "prompt_tokens": 5, "completion_tokens": 2, "dollars": 0.01, "cache_hit": True,
+    }  # fmt: skip
+    owners = [
+        ("", "step", 1),
+        ("", "step", 2),
+        ("", "query", 1),
+        ("", "query", 3),
+        ("1", "step", 1),
+    ]
+    owners += [(text, "query", 1), ("", text, 9)]
+    ending = {("", "step", 0): [{**said, "role": "extract"}]}
+    return {owner: [said, {**said, "reply": f"again {text}"}] for owner in owners} | ending
 
 
 def coverage_with(text: str) -> list[dict]:

@@ -19,6 +19,26 @@ def asked(query, step, at, until, value, **more):
     ]  # fmt: skip
 
 
+def exchanges_of_three_steps():
+    """What the planner and some sub-queries of that run were asked, and what they said."""
+    system = {"role": "system", "content": "You write Python."}
+    asked = {"role": "user", "content": "query: What is the rule?"}
+    turns = [system, asked]
+    steps = {}
+    for number, output in enumerate(["20 lines", "ZeroDivisionError", ""], 1):
+        plan = f"Plan {number}."
+        told = {"model": "m/large", "role": "plan", "prompt_tokens": 100 * number}
+        steps["", "step", number] = [{"messages": list(turns), "reply": plan, **told}]
+        turns += [{"role": "assistant", "content": plan}, {"role": "user", "content": output}]
+    read = [{"role": "user", "content": "Which kind?\nThe seventh line."}]
+    failed = {"messages": read, "reply": "", "role": "sub_query", "error": "ProviderError"}
+    return {
+        **steps,
+        ("", "query", 7): [failed, {**failed, "reply": "too late", "cache_hit": True}],
+        ("1", "query", 30): [{"messages": read, "reply": "Ask first."}],
+    }
+
+
 def run_of_three_steps():
     """A run of three steps: 20 sub-queries of which one fails, an error, and a sub-run."""
     spend = {"steps": 4, "calls": 30, "planner_tokens": 900, "sub_tokens": 21_310,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dspy
 import pytest
-from hostile import HOSTILE, coverage_with, events_with
+from hostile import HOSTILE, coverage_with, events_with, exchanges_with
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from rlm_dspy import RLM, Budget
 from rlm_dspy.files import File
 from rlm_dspy.testing import ScriptedLM, code
+from rlm_dspy.view.exchanges import packed
 from rlm_dspy.view.html import page, plain, render
 
 LARGEST_EXACT = 2**53 - 1
@@ -71,13 +72,15 @@ EMPTY = parsed()
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:40])
 def test_no_text_becomes_more_than_text(text):
-    events, coverage = events_with(text), coverage_with(text)
-    found = parsed(events, title=text, coverage=coverage)
+    events, coverage, exchanges = events_with(text), coverage_with(text), exchanges_with(text)
+    found = parsed(events, title=text, coverage=coverage, exchanges=exchanges)
     assert found.tags == EMPTY.tags
     assert found.comments == []
     rest = {name: said for name, said in found.inside.items() if name != "data"}
     assert rest == {name: said for name, said in EMPTY.inside.items() if name != "data"}
-    assert record(found) == written({"title": text, "events": events, "coverage": coverage})
+    said = packed(exchanges)
+    whole = {"title": text, "events": events, "coverage": coverage, "exchanges": said}
+    assert record(found) == written(whole)
     assert not re.search("[<>&\u2028\u2029]", found.inside["data"])
     found.source.encode("utf-8")
 

@@ -1,7 +1,7 @@
 """Hostile texts in every field of a run, in a real browser: nothing of them runs, all is shown."""
 
 import pytest
-from hostile import HOSTILE, coverage_with, events_with
+from hostile import HOSTILE, coverage_with, events_with, exchanges_with
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,12 @@ ITEMS = 14
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: ascii(text)[:40])
 def test_nothing_hostile_runs(shown, text):
-    browser = shown(events_with(text), title=text, coverage=coverage_with(text))
+    browser = shown(
+        events_with(text),
+        title=text,
+        coverage=coverage_with(text),
+        exchanges=exchanges_with(text),
+    )
     pages = browser.evaluate(EVERY)
     assert len(pages) == ITEMS
     browser.press("/", *(char for char in text[:12] if char.isprintable()), "Enter", "f", "o", "t")

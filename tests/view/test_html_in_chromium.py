@@ -1,9 +1,9 @@
 """The HTML page in a real browser: what is drawn, and what keys and clicks do."""
 
 import pytest
-from made_run import run_of_three_steps
+from made_run import exchanges_of_three_steps, run_of_three_steps
 
-from bench.viewer import made
+from bench.viewer import made, said_in
 
 pytestmark = pytest.mark.slow
 
@@ -87,6 +87,85 @@ def test_a_failure_says_why(shown):
     assert "ProviderError: 503" in text_of(browser, "article .problem")
     assert chosen(browser)[:2] == ["#7", "ProviderError: 503"]
     assert "✕" in chosen(browser)
+
+
+def said(browser):
+    """The messages that are shown, each with its role."""
+    read = "[...document.querySelectorAll('.said')].map((said) => said.innerText)"
+    return [" ".join(message.split()) for message in browser.evaluate(read)]
+
+
+def test_a_sub_query_shows_the_prompt_and_the_reply_of_each_attempt(shown):
+    exchanges = exchanges_of_three_steps()
+    browser = shown(run_of_three_steps(), at="#query-7", exchanges=exchanges)
+    read = text_of(browser, "article")
+    parts = ["Attempt 1: prompt", "The seventh line.", "Attempt 1: reply", "ProviderError",
+             "Attempt 2: prompt", "from the cache", "Attempt 2: reply", "too late"]  # fmt: skip
+    places = [read.index(part, read.index("Attempts")) for part in parts]
+    assert places == sorted(places)
+    assert said(browser) == ["user Which kind? The seventh line."]
+    browser = shown(run_of_three_steps(), at="#1-query-30", exchanges=exchanges)
+    assert said(browser) == ["user Which kind? The seventh line."]
+    assert "Reply\nAsk first." in text_of(browser, "article").replace("\n\n", "\n")
+
+
+def test_a_step_shows_what_its_prompt_adds_and_the_rest_when_asked(shown):
+    browser = shown(run_of_three_steps(), at="#step-1", exchanges=exchanges_of_three_steps())
+    assert said(browser) == ["system You write Python.", "user query: What is the rule?"]
+    browser = shown(run_of_three_steps(), at="#step-3", exchanges=exchanges_of_three_steps())
+    added = ["assistant Plan 2.", "user ZeroDivisionError"]
+    assert said(browser) == added
+    browser.evaluate("document.querySelector('article .more').click()")
+    assert said(browser) == [
+        "system You write Python.", "user query: What is the rule?",
+        "assistant Plan 1.", "user 20 lines", *added,
+    ]  # fmt: skip
+
+
+def test_a_search_finds_prompts_where_they_stand_first(shown):
+    browser = shown(run_of_three_steps(), exchanges=exchanges_of_three_steps())
+    for words, number in {"you write python": 1, "the seventh line": 1, "plan 2": 1}.items():
+        browser.press("/", "Escape", "/", *words)
+        settled(browser)
+        assert text_of(browser, "#found") == f"{number} of 28"
+
+
+def test_what_the_answer_quotes_is_marked_in_the_documents(shown):
+    text = "No dogs.\nAsk first, then touch.\nNo cats."
+    events = run_of_three_steps()
+    quote = {"quote": "ask first", "source": None, "how": "normalised", "ratio": 1.0,
+             "variable": "context", "document": "rules.txt", "path": None, "start": 29, "end": 38,
+             "offset": 9, "line": 2, "text": "Ask first"}  # fmt: skip
+    made_up = {**quote, "how": "unverified", "quote": "never", "document": None, "offset": None,
+               "start": None, "end": None, "line": None, "text": None, "source": "x"}  # fmt: skip
+    events[-2]["outputs"] = {"answer": "Ask.", "citations": [quote, made_up]}
+    coverage = [{"title": "other.txt", "characters": 5},
+                {"title": "rules.txt", "characters": len(text), "text": text}]  # fmt: skip
+    browser = shown(events, coverage=coverage)
+    read = "[...document.querySelectorAll('.sources li')].map((source) => source.innerText)"
+    assert [source.split("\n") for source in browser.evaluate(read)] == [
+        ["rules.txt:2", "Ask first", "normalised"], ["x", "never", "unverified"],
+    ]  # fmt: skip
+    browser.evaluate("document.querySelector('.sources button').click()")
+    assert heading(browser) == "rules.txt"
+    assert text_of(browser, ".part .cited") == "Ask first"
+    assert "quoted in the answer" in text_of(browser, ".strips")
+    del coverage[1]["text"]
+    browser = shown(events, at="#document-2", coverage=coverage)
+    assert "Ask first\nline 2" in text_of(browser, "article").replace("\n\n", "\n")
+
+
+def test_a_step_shows_the_tools_that_it_called(shown):
+    events = run_of_three_steps()
+    call = {"kind": "tool_called", "at": 6.55, "step": 2, "run": "", "tool": "harbour_of",
+            "recorded": True, "error": "", "reason": "", "seconds": 0.02}  # fmt: skip
+    bad = {"value": None, "error": "KeyError", "reason": "'Heron'"}
+    events[-11:-11] = [{**call, "value": "Lisbon"}, {**call, **bad}]
+    browser = shown(events, at="#step-2")
+    read = text_of(browser, "article .grid")
+    assert [row.split("\t") for row in read.split("\n")[1:]] == [
+        ["harbour_of", "Lisbon", "20 ms"], ["harbour_of", "KeyError: 'Heron'", "20 ms"],
+    ]  # fmt: skip
 
 
 def test_code_has_line_numbers_and_colours(shown):
@@ -211,7 +290,8 @@ def test_the_timeline_shows_what_ran_together_and_leads_there(shown):
 @pytest.mark.parametrize("at", ["", "#run", "#step-1", "#query-7", "#document-1"])
 def test_nothing_is_wider_than_the_screen(shown, width, at):
     coverage = [{"title": "a/long/name" * 9, "characters": 90, "sent": [(0, 40)], "text": "x" * 90}]
-    browser = shown(run_of_three_steps(), (width, 800), at, title="word " * 60, coverage=coverage)
+    about = {"coverage": coverage, "exchanges": exchanges_of_three_steps()}
+    browser = shown(run_of_three_steps(), (width, 800), at, title="word " * 60, **about)
     parts = "[...document.querySelectorAll('body, header, main, #list, #detail, #tree, article')]"
     wider = "filter((part) => part.scrollWidth > part.clientWidth + 1)"
     assert browser.evaluate(f"{parts}.{wider}.map((part) => part.id || part.tagName)") == []
@@ -243,6 +323,34 @@ def test_a_phone_shows_the_list_or_what_is_chosen(shown):
         browser.click(place["x"] + 100, place["y"] + 10)
         assert visible(browser, "list", "detail") == [False, True]
     assert rows_chosen == ["ask_each", "Step 1"]
+
+
+def test_a_click_on_a_row_that_is_drawn_anew_is_not_lost(shown):
+    browser = shown(run_of_three_steps(), PHONE)
+    place = browser.evaluate(
+        "document.querySelectorAll('.row')[1].getBoundingClientRect().toJSON()"
+    )
+    at = {"x": place["x"] + 100, "y": place["y"] + 10, "button": "left", "clickCount": 1}
+    browser.send("Input.dispatchMouseEvent", type="mousePressed", **at)
+    browser.evaluate(
+        "new Promise((done) => { document.body.style.paddingBottom = '40px';"
+        " requestAnimationFrame(() => requestAnimationFrame(done)); })"
+    )
+    browser.send("Input.dispatchMouseEvent", type="mouseReleased", **at)
+    assert visible(browser, "list", "detail") == [False, True]
+    assert heading(browser) == "Step 1"
+
+
+def test_a_phone_opens_what_is_chosen_while_it_goes_back_to_the_list(shown):
+    browser = shown(run_of_three_steps(), PHONE)
+    choose = "document.querySelectorAll('.row')[{}].click()"
+    browser.evaluate(choose.format(1))
+    came = "new Promise((done) => {{ addEventListener('hashchange', done); {}; {} }})"
+    browser.evaluate(came.format("document.getElementById('back').click()", choose.format(3)))
+    assert visible(browser, "list", "detail") == [False, True]
+    assert (heading(browser), browser.evaluate("location.hash")) == ("Step 2", "#step-2")
+    browser.evaluate(came.format("history.back()", ""))
+    assert visible(browser, "list", "detail") == [True, False]
 
 
 def test_a_phone_that_was_led_to_an_item_finds_the_list(shown):
@@ -309,7 +417,8 @@ def test_a_run_that_broke_off_is_shown_as_far_as_it_went(shown):
 
 
 def test_ten_thousand_sub_queries(shown):
-    browser = shown(made(10_000))
+    events = made(10_000)
+    browser = shown(events, exchanges=said_in(events))
     assert browser.evaluate("document.querySelectorAll('*').length") < 1_000
     browser.press("j", "j", "l", "G")
     assert heading(browser) == "ask_each #10000"

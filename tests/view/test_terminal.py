@@ -1,22 +1,13 @@
-"""What the live view makes of a run's events."""
+"""A run in a terminal."""
 
 import io
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
-from rlm_dspy.events import (
-    Charged,
-    Executed,
-    Extracted,
-    Planned,
-    RunEnded,
-    RunStarted,
-    SubQueryAnswered,
-    SubQueryFailed,
-    SubQueryStarted,
-)
-from rlm_dspy.view.terminal import Progress, TerminalView, first_line, line_with, shortened
+from rlm_dspy.events import Charged, Executed, Planned, RunStarted, SubQueryFailed, SubQueryStarted
+from rlm_dspy.view.terminal import TerminalView, shortened
 from rlm_dspy.view.text import clock, counted, printable
 
 CODE = "# look\nhits = context.search(query)\nfound = ask_each(query, hits)\nprint(found)"
@@ -29,64 +20,8 @@ ASKED = [
 CHARGED = Charged(role="plan", model="m", prompt_tokens=900, completion_tokens=100, dollars=0.5)
 
 
-def progress_after(*events):
-    progress = Progress()
-    for event in events:
-        progress.take(event)
-    return progress
-
-
 def terminal(width=100):
     return Console(file=io.StringIO(), force_terminal=True, width=width, color_system=None)
-
-
-@pytest.mark.parametrize(
-    ("events", "phase"),
-    [
-        ([], "loading"),
-        ([STARTED], "planning"),
-        ([STARTED, PLANNED], "running"),
-        ([STARTED, PLANNED, Executed(output="")], "planning"),
-        ([STARTED, Extracted(outputs={}, reason="calls")], "ending"),
-        ([STARTED, RunEnded(status="completed", reason="", spend={})], "done"),
-    ],
-)
-def test_the_phase_follows_the_events(events, phase):
-    assert progress_after(*events).phase == phase
-
-
-def test_a_run_that_plans_nothing_does_not_say_that_it_plans():
-    assert progress_after(STARTED.model_copy(update={"planned_by": "direct"})).phase == "answering"
-
-
-def test_sub_queries_are_counted_by_step():
-    answered = SubQueryAnswered(query=1, value="a")
-    failed = SubQueryFailed(query=2, error="E", reason="r")
-    progress = progress_after(STARTED, PLANNED, *ASKED, answered, failed)
-    assert "step 2 · running · 2/3 sub-queries" in progress.summary()
-    progress.take(PLANNED.model_copy(update={"step": 3}))
-    assert "sub-queries" not in progress.summary()
-
-
-def test_what_was_spent_adds_up_and_the_cache_is_free():
-    hit = Charged(role="plan", model="m", cache_hit=True)
-    progress = progress_after(CHARGED, CHARGED, hit)
-    assert progress.calls == 2
-    assert "2,000 tokens · $1.0000" in progress.summary()
-
-
-def test_the_line_is_the_one_that_asks():
-    progress = progress_after(STARTED, PLANNED)
-    assert progress.line == "hits = context.search(query)"
-    progress.take(ASKED[0])
-    assert progress.line == "found = ask_each(query, hits)"
-    progress.take(Executed(output=""))
-    assert progress.line == ""
-
-
-def test_lines_of_code():
-    assert first_line("\n  # x\n\n  y = 1\n") == "y = 1"
-    assert first_line("# only") == line_with("x", "ask") == ""
 
 
 def test_an_output_is_shortened():
@@ -127,7 +62,7 @@ def test_it_draws_in_a_terminal_and_clears_what_it_drew():
             view.listen(event)
         view.note("wait")
     drawn = console.file.getvalue()
-    for part in ("step 2", "0/1 sub-query", "1,000 tokens", "› found = ask_each(query, hits)"):
+    for part in ("step 2", "0 of 1 sub-query", "1,000 tokens", "› found = ask_each(query, hits)"):
         assert part in drawn
     assert "wait" in drawn
     assert drawn.rstrip("\n").endswith("\x1b[2K")  # the last line is erased
@@ -154,6 +89,53 @@ def test_steps_stay_where_nothing_moves():
     lines = console.file.getvalue().splitlines()
     assert lines[0] == "  step 2  # look"
     assert lines[-2:] == ["          found it", "          submitted"]
+
+
+def test_a_step_says_what_it_thought_and_asked():
+    console = Console(file=io.StringIO(), width=80)
+    view = TerminalView(console, steps=True)
+    view.listen(PLANNED.model_copy(update={"reasoning": "Look.\nThen ask.\nThen answer."}))
+    for event in ASKED:
+        view.listen(event)
+    view.listen(SubQueryFailed(query=2, error="E", reason="r"))
+    view.listen(Executed(output="a", seconds=2.0, step=2))
+    view.listen(Executed(output="of a sub-run", run="1"))
+    lines = [line.strip() for line in console.file.getvalue().splitlines()]
+    assert lines[:4] == ["step 2  Look.", "Then ask.", "… 1 more line", "# look"]
+    assert lines[-2:] == ["a", "3 sub-queries · 1 failed · 2.0 s"]
+
+
+def test_code_is_coloured_in_a_terminal_only():
+    coloured = Console(file=io.StringIO(), force_terminal=True, color_system="standard")
+    plain = Console(file=io.StringIO())
+    for console in (coloured, plain):
+        TerminalView(console, steps=True).listen(PLANNED)
+    assert "\x1b[" not in plain.file.getvalue()
+    shown = coloured.file.getvalue()
+    assert "\x1b[" in shown
+    assert "".join(Text.from_ansi(shown).plain.split()) == "".join(plain.file.getvalue().split())
+
+
+def test_of_long_code_the_first_lines_stay():
+    console, long = terminal(), "\n".join(f"x = {n}" for n in range(30))
+    TerminalView(console).listen(Planned(reasoning="", code=long, step=1))
+    lines = [line.strip() for line in console.file.getvalue().splitlines()]
+    assert lines[0] == "step 1  x = 0"
+    assert lines[-2:] == ["x = 19", "… 10 more lines"]
+
+
+def test_a_question_is_asked_where_nothing_moves_and_stays():
+    console = terminal()
+    view = TerminalView(console)
+    with view.live():
+        view._live.refresh()
+        with view.paused():
+            assert not view._live.is_started
+            console.print("Go on?")
+        view._live.refresh()
+        drawn = console.file.getvalue().split("Go on?")[1]
+        assert "loading" in drawn
+        assert "\x1b[1A" not in drawn.partition("loading")[0]  # no line above is drawn over
 
 
 @pytest.mark.parametrize(

@@ -37,11 +37,13 @@ class Skipped(NamedTuple):
         name: The file, or what inside of it.
         reason: Why.
         failed: It could not be read, rather than was left out by a rule.
+        lasting: Though it failed, another try would say the same.
     """
 
     name: str
     reason: str
     failed: bool = False
+    lasting: bool = False
 
 
 class Picture(NamedTuple):

@@ -1,7 +1,12 @@
 // What of each document was read: sent to a sub-query, printed to the planner, or only matched.
 // Ranges count characters as Python does.
 
-const COVERED = { sent: "sent to sub-queries", printed: "printed", matched: "matched" };
+const COVERED = {
+  sent: "sent to sub-queries",
+  printed: "printed",
+  matched: "matched",
+  cited: "quoted in the answer",
+};
 const PART = 8_000; // characters of a document's text in one block
 
 function documentsOf(record, root) {
@@ -19,7 +24,7 @@ function documentsOf(record, root) {
 
 /** All documents as if they were one, end to end. */
 function whole(documents) {
-  const sum = { characters: 0, sent: [], printed: [], matched: [] };
+  const sum = { characters: 0, sent: [], printed: [], matched: [], cited: [] };
   for (const doc of documents) {
     for (const kind of Object.keys(COVERED)) {
       for (const [from, to] of doc[kind] ?? []) {
@@ -55,10 +60,15 @@ function share(doc) {
   return percent(covered([...(doc.sent ?? []), ...(doc.printed ?? [])]), doc.characters);
 }
 
-/** A strip as long as the document, with what was covered; drawn once it has a size. */
-function bar(doc, kinds = ["matched", "printed", "sent"]) {
+// Draws each strip once it has a size, and anew at another.
+const BARS = new ResizeObserver((changed) => {
+  for (const { target } of changed) target.paint();
+});
+
+/** A strip as long as the document, with what was covered. */
+function bar(doc, kinds = ["matched", "printed", "sent", "cited"]) {
   const canvas = el("canvas.bar", { "aria-hidden": "true" });
-  requestAnimationFrame(() => {
+  canvas.paint = () => {
     const [width, height] = [canvas.clientWidth, canvas.clientHeight];
     if (!width) return;
     const pen = sheet(canvas, width, height);
@@ -71,13 +81,15 @@ function bar(doc, kinds = ["matched", "printed", "sent"]) {
         pen.fillRect(x, 0, Math.max(((to - from) / doc.characters) * width, 1), height);
       }
     }
-  });
+  };
+  BARS.observe(canvas);
   return canvas;
 }
 
 /** One strip a kind, with its numbers. */
 function strips(doc) {
-  const rows = Object.entries(COVERED).map(([kind, said]) => {
+  const kinds = Object.entries(COVERED).filter(([kind]) => kind !== "cited" || doc.cited?.length);
+  const rows = kinds.map(([kind, said]) => {
     const characters = covered(doc[kind] ?? []);
     return el(
       "tr",

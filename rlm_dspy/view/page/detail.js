@@ -59,7 +59,9 @@ function aboutRun(item, choose) {
     ),
     ended?.reason ? problem(ended.reason) : null,
     outputs ? section("Answer", values(outputs)) : null,
+    sourcesOf(item, choose),
     section("Spend", spendTable(item)),
+    attemptsOf(item),
     stories(item, choose),
   ];
 }
@@ -77,7 +79,7 @@ function stories(item, choose) {
 }
 
 function aboutStep(item, choose) {
-  return [el("h2", null, item.name), story(item, choose)];
+  return [el("h2", null, item.name), story(item, choose), attemptsOf(item)];
 }
 
 function story(item, choose) {
@@ -98,6 +100,7 @@ function story(item, choose) {
           children.map((child) => asked(child, choose)),
         )
       : null,
+    item.tools ? toolTable(item.tools) : null,
     executed?.output
       ? box(executed.outcome === "error" ? "output.failed" : "output", executed.output.trimEnd())
       : null,
@@ -206,6 +209,7 @@ function aboutQuery(item, choose) {
     item.state === "failed" ? problem(ended.error, ended.reason) : null,
     ended?.value === undefined ? null : section("Answer", answerOf(item)),
     charges.length ? section("Attempts", attemptTable(charges)) : null,
+    attemptsOf(item),
     run
       ? [
           run.ended?.reason ? problem(run.ended.status, run.ended.reason) : null,
@@ -234,7 +238,7 @@ function answerOf({ started, ended }) {
 }
 
 function aboutEnding(item) {
-  return [el("h2", null, item.name), endingStory(item)];
+  return [el("h2", null, item.name), endingStory(item), attemptsOf(item)];
 }
 
 function endingStory(item) {
@@ -260,6 +264,7 @@ function aboutDocument(item) {
     el("h2", null, doc.title),
     facts(counted(doc.characters, "character"), `${share(doc)} read`),
     strips(doc),
+    quotedIn(doc),
     doc.text ? section("Text", marked(doc)) : null,
   ];
 }

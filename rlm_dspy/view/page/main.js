@@ -45,7 +45,7 @@ class Page {
     if (!item) return;
     const to = `#${encodeURIComponent(item.id.toWellFormed())}`;
     const opened = "open" in document.body.dataset;
-    if (open && narrow() && !opened) {
+    if (open && narrow() && !opened && !this.leaving) {
       this.pushed = location.hash !== to; // so that the way back leads to the list
       location.hash = to;
     } else if (opened || !narrow()) location.replace(to);
@@ -67,8 +67,16 @@ class Page {
     this.sync();
   }
 
-  /** Shows what the address names. */
+  /** Shows what the address names; what was opened on the way back to the list gets its own. */
   follow() {
+    if (this.leaving) {
+      this.leaving = false;
+      if ("open" in document.body.dataset) {
+        delete document.body.dataset.open;
+        this.choose(this.item, true);
+        return;
+      }
+    }
     const item = this.items.get(decode(location.hash.slice(1)));
     if (!item) delete document.body.dataset.open;
     if (item ? item !== this.item : !this.item) this.show(item ?? this.root, Boolean(item));
@@ -107,11 +115,12 @@ class Page {
   /** Goes back to the list, where the screen shows one of the two. */
   list() {
     if (narrow() && "open" in document.body.dataset) {
+      this.leaving = this.pushed; // until the browser has gone back, which takes its time
       if (this.pushed) history.back();
       else location.replace("#");
     }
     delete document.body.dataset.open;
-    this.tree.draw();
+    this.tree.reveal(this.item);
     this.tree.box.focus({ preventScroll: true });
   }
 
@@ -147,6 +156,7 @@ class Page {
     if (!this.item) return;
     const { scrollTop } = $("detail");
     this.show(this.item);
+    for (const canvas of $("rows").querySelectorAll("canvas")) canvas.paint();
     $("detail").scrollTop = scrollTop;
   }
 

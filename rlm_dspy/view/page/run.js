@@ -5,7 +5,7 @@
 const KINDS = new Set(
   (
     "run_started planned executed sub_query_started sub_query_answered sub_query_failed charged " +
-    "submitted extracted answered looked_up run_ended"
+    "call_failed tool_called submitted extracted answered looked_up run_ended"
   ).split(" "),
 );
 
@@ -42,6 +42,8 @@ function searched(item) {
   ];
   texts.push(started?.question, started?.operator, ended?.error, ended?.reason, item.reason);
   if (ended?.value !== undefined) texts.push(pretty(ended.value));
+  for (const { tool, value, reason } of item.tools ?? []) texts.push(tool, pretty(value), reason);
+  for (const { own } of item.attempts ?? []) texts.push(...own);
   texts.push(...Object.values(ended?.missing ?? {}), outputs && pretty(outputs));
   return [...texts, ...item.charges.map((charge) => `${charge.model} ${charge.error}`)].filter(
     Boolean,
@@ -148,6 +150,14 @@ class Builder {
     (query || this.step(run, event)).charges.push(event);
   }
 
+  call_failed(run, event) {
+    if (event.role !== "sub_query") this.step(run, event).failure = event;
+  }
+
+  tool_called(run, event) {
+    (this.step(run, event).tools ??= []).push(event);
+  }
+
   extracted(run, event) {
     const ending = this.ending(run, event, "Extraction");
     ending.state = event.error ? "failed" : "warned";
@@ -156,6 +166,7 @@ class Builder {
 
   looked_up(run, event) {
     this.ending(run, event, "Looked up").state = "done";
+    run.found = event.found;
   }
 
   answered(run, event) {
@@ -166,7 +177,7 @@ class Builder {
     const ending = new Item("ending", this.id(run, "ending"), run.item, event.at);
     Object.assign(ending, { name, outputs: event.outputs, until: event.at, from: event.at });
     ending.label = brief(event.outputs);
-    run.outputs = event.outputs;
+    Object.assign(run, { outputs: event.outputs, ending });
     return ending;
   }
 
@@ -187,7 +198,9 @@ function treeOf(record) {
   root.runs = [...runs.values()];
   const items = new Map();
   group(root);
+  attach(record.exchanges, runs, root);
   root.documents = documentsOf(record, root);
+  quote(root);
   settle(root, items);
   return { root, items };
 }
@@ -234,7 +247,9 @@ function settle(item, items) {
   sum.queries = item.kind === "query" ? 1 : 0;
   const refused = item.charges.length > 0 && item.charges.every((charge) => charge.error);
   if (item.kind === "step" && item.state === "open" && refused) {
-    Object.assign(item, { state: "failed", label: `no plan: ${item.charges.at(-1).error}` });
+    const { error, reason } = item.failure ?? item.charges.at(-1);
+    const why = [error, reason].filter(Boolean).join(": ");
+    Object.assign(item, { state: "failed", label: `no plan: ${why}` });
   }
   sum.trouble = troubled(item) ? 1 : 0;
   for (const child of item.children) {

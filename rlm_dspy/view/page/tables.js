@@ -21,6 +21,14 @@ const attemptTable = (charges) =>
     "-": note,
   });
 
+const toolTable = (calls) =>
+  grid(calls, {
+    "-tool": ({ tool }) => tool,
+    "-gave": ({ recorded, value, error, reason }) =>
+      error ? `${error}: ${reason}` : recorded === false ? "(not recorded)" : brief(value),
+    "ran for": ({ seconds }) => clock(seconds),
+  });
+
 /**
  * A table: a column's name, and what it says of a row; "-" before the name of one of texts. A
  * column that says nothing is left out.

@@ -1,4 +1,5 @@
 // The tree on the left: which items are shown, in which order, and only those on the screen drawn.
+// A row that stays on the screen stays the same element, so that no click falls between two.
 
 const ROW = 28; // pixels; also in page.css
 const FEW = 12; // so many children are shown at the start
@@ -23,7 +24,7 @@ class Tree {
     this.rows = $("rows");
     this.open = new Map([[root, true]]);
     this.chosen = root;
-    this.drawn = 0;
+    this.made = new Map();
     this.box.addEventListener("scroll", () => this.schedule());
     this.box.addEventListener("click", (event) => this.clicked(event));
     new ResizeObserver(() => this.draw()).observe(this.box);
@@ -77,9 +78,14 @@ class Tree {
     if (!this.items) return;
     const first = Math.max(Math.floor(this.box.scrollTop / ROW) - 4, 0);
     const last = Math.min(first + Math.ceil(this.box.clientHeight / ROW) + 8, this.items.length);
-    const rows = [];
-    for (let index = first; index < last; index++) rows.push(this.row(this.items[index], index));
-    this.rows.replaceChildren(...rows);
+    const made = new Map();
+    for (let index = first; index < last; index++) {
+      const item = this.items[index];
+      const row = this.made.get(item) ?? this.row(item);
+      this.place(row, item, index);
+      made.set(item, row);
+    }
+    this.put(made);
     const index = this.items.indexOf(this.chosen);
     if (index >= first && index < last)
       this.box.setAttribute("aria-activedescendant", `row-${index}`);
@@ -87,23 +93,41 @@ class Tree {
     highlight(this.words);
   }
 
-  row(item, index) {
-    const { level, children, state, sum } = item;
-    const row = el(`div.row.${item.kind}.${state}`, {
+  /** Takes out the rows that are shown no more, and puts the new ones between those that stay. */
+  put(made) {
+    for (const [item, row] of this.made) if (!made.has(item)) row.remove();
+    this.made = made;
+    let next = this.rows.firstChild;
+    for (const row of made.values()) {
+      if (row === next) next = next.nextSibling;
+      else this.rows.insertBefore(row, next);
+    }
+  }
+
+  /** What changes of a row while it is shown. */
+  place(row, item, index) {
+    const { children } = item;
+    const open = this.narrowed || this.isOpen(item);
+    const told = {
       id: `row-${index}`,
-      role: "treeitem",
-      "aria-level": level + 1,
       "data-index": index,
       "aria-selected": item === this.chosen,
       "aria-posinset": index + 1,
       "aria-setsize": this.items.length,
-    });
+      ...(children.length ? { "aria-expanded": open } : {}),
+    };
+    for (const [name, value] of Object.entries(told)) row.setAttribute(name, value);
     row.style.transform = `translateY(${index * ROW}px)`;
+    row.firstChild.textContent = children.length ? (open ? "▾" : "▸") : "";
+  }
+
+  row(item) {
+    const { level, children, state, sum } = item;
+    const about = { role: "treeitem", "aria-level": level + 1 };
+    const row = el(`div.row.${item.kind}.${state}`, about);
     row.style.paddingLeft = `${10 + Math.min(level, 8) * 14}px`;
-    if (children.length) row.setAttribute("aria-expanded", this.narrowed || this.isOpen(item));
-    const twist = children.length ? (this.narrowed || this.isOpen(item) ? "▾" : "▸") : "";
     add(row, [
-      el("span.twist", null, twist),
+      el("span.twist"),
       el("span.name", null, item.name),
       item.kind === "group" ? el("span.times", null, `×${count(children.length)}`) : "",
       item.kind === "query" && item.parent.kind !== "group"

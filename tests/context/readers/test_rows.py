@@ -37,7 +37,7 @@ def test_a_database_is_not_written_to(tmp_path):
     before = path.read_bytes()
     assert str(Context.from_path(path)) == "v\n1\n"
     assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]
+    assert {file.name for file in tmp_path.iterdir()} <= {"x.db", "cache"}
     made.zipped(tmp_path / "x.zip", {"x.db": before})
     assert str(Context.from_path(tmp_path / "x.zip")) == "v\n1\n"
 

@@ -1,0 +1,545 @@
+"""The store of runs: one SQLite file, written as runs happen, safe with many processes.
+
+Promised: what `append` was given is in the file when it returns, so that a process that is killed
+loses nothing it has used; a torn write is undone when the file is opened next (SQLite's write-ahead
+log); a full disk or a broken file is a `StoreError` that says so. Not promised: anything after the
+machine itself loses power, beyond the last checkpoint.
+"""
+
+import json
+import os
+import socket
+import sqlite3
+import threading
+import time
+import zlib
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rlm_dspy.errors import StoreError
+from rlm_dspy.exchange import Exchange, digest
+from rlm_dspy.runs.tables import COLUMNS, SCHEMA, VERSION
+
+MEMORY = ":memory:"
+# How long a write waits for another process's, seconds.
+BUSY_SECONDS = 30.0
+# Longer texts are kept compressed, bytes.
+_PACKED_FROM = 4_096
+_COLUMNS_OF_EVENT = ("data", "messages", "outputs")
+
+
+class Row(NamedTuple):
+    """What the store says of a run.
+
+    Args:
+        id: The run's.
+        created: When it began, seconds since 1970.
+        updated: When it was written to last.
+        state: "running", "completed", "partial" or "failed".
+        reason: Why it is not completed; empty otherwise.
+        question: What was asked.
+        answer: Its outputs as JSON; empty while there are none.
+        signature: Its inputs and outputs.
+        model: The model that plans.
+        sub_model: The model for sub-queries.
+        program: What ran it: "rlm ask", or the module's name.
+        spend: What it cost, as JSON; empty while it runs.
+        parent: The run that it was forked from, if any.
+        version: The version of its events.
+        record: "full" or "metadata".
+        pid: The process that runs it.
+        host: The machine that runs it.
+    """
+
+    id: str
+    created: float
+    updated: float
+    state: str
+    reason: str
+    question: str
+    answer: str
+    signature: str
+    model: str
+    sub_model: str
+    program: str
+    spend: str
+    parent: str
+    version: int
+    record: str
+    pid: int
+    host: str
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process that runs it still does, as far as this machine can tell."""
+        if self.state != "running" or self.pid <= 0 or self.host != socket.gethostname():
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except OSError:
+            return True
+        return True
+
+
+class Store:
+    """The runs in one file.
+
+    Args:
+        path: The file; ":memory:" for one that ends with the process.
+
+    Raises:
+        StoreError: It cannot be opened, or is no store.
+    """
+
+    def __init__(self, path: str | Path):
+        self.path = str(path)
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+        self._seen: set[tuple[str, str]] = set()
+        self._db = self._opened()
+
+    def _opened(self) -> sqlite3.Connection:
+        try:
+            if self.path != MEMORY:
+                Path(self.path).expanduser().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            db = sqlite3.connect(
+                str(Path(self.path).expanduser()) if self.path != MEMORY else MEMORY,
+                timeout=BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            if self.path != MEMORY:
+                os.chmod(Path(self.path).expanduser(), 0o600)
+            _use_log(db)
+            db.execute("PRAGMA synchronous = NORMAL")
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version > VERSION:
+                raise StoreError(
+                    f"The run store {self.path} was written by a newer version (its format is "
+                    f"{version}, this one knows {VERSION}): update rlm_dspy, or name another file "
+                    "by RLM_STORE.",
+                    path=self.path,
+                )
+            if version < VERSION:
+                db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version={VERSION}; COMMIT")
+        except (sqlite3.Error, OSError) as error:
+            raise self._failure(error) from error
+        return db
+
+    def close(self) -> None:
+        """Closes the file."""
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def _writing(self) -> Generator[sqlite3.Connection]:
+        with self._lock:
+            self._follow_fork()
+            try:
+                self._db.execute("BEGIN IMMEDIATE")
+                yield self._db
+                self._db.execute("COMMIT")
+            except sqlite3.Error as error:
+                self._undo()
+                raise self._failure(error) from error
+            except BaseException:
+                self._undo()
+                raise
+
+    def _undo(self) -> None:
+        self._seen.clear()
+        try:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+        except sqlite3.Error:  # the failure itself is what is told
+            return
+
+    def _follow_fork(self) -> None:
+        """A connection may not be carried over a fork."""
+        if self._pid != os.getpid():
+            self._pid, self._seen = os.getpid(), set()
+            self._db = self._opened()
+
+    def _all(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._lock:
+            self._follow_fork()
+            try:
+                return self._db.execute(sql, values).fetchall()
+            except sqlite3.Error as error:
+                raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> StoreError:
+        what = str(error)
+        advice = "name another file by RLM_STORE, or turn recording off by RLM_RECORD=off"
+        if "full" in what or "No space" in what:
+            advice = "make room there, delete runs (`rlm delete`), or " + advice
+        elif "not a database" in what or "malformed" in what:
+            advice = "it is no run store or is broken: move it away, or " + advice
+        return StoreError(
+            f"The run store {self.path} cannot be used: {what}. {advice[0].upper()}{advice[1:]}.",
+            path=self.path,
+        )
+
+    # Writing.
+
+    def begin(self, row: Row, about: dict[str, Any], texts: Iterable[bytes] = ()) -> list[str]:
+        """Enters a run.
+
+        Args:
+            row: What is known of it.
+            about: How it was made, as JSON takes it.
+            texts: Texts that `about` names by their place here.
+
+        Returns:
+            The hashes of the texts.
+
+        Raises:
+            StoreError: It cannot be written, or there is a run of that name.
+        """
+        with self._writing() as db:
+            hashes = [self._put(db, row.id, digest(text), text) for text in texts]
+            marks = ", ".join("?" * (len(row) + 1))
+            values = (*row, json.dumps({**about, "texts": hashes}))
+            db.execute(f"INSERT INTO runs ({COLUMNS}, about) VALUES ({marks})", values)
+        return hashes
+
+    def append(self, run: str, rows: Iterable[tuple[int, str, str, Exchange | None]]) -> None:
+        """Writes events.
+
+        Args:
+            run: Their run.
+            rows: Each (number in the run, kind, JSON, request and reply).
+
+        Raises:
+            StoreError: They cannot be written; none of them was.
+        """
+        with self._writing() as db:
+            values = [
+                (run, number, kind, data, *self._exchange(db, run, exchange))
+                for number, kind, data, exchange in rows
+            ]
+            db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", values)
+
+    def _exchange(
+        self, db: sqlite3.Connection, run: str, exchange: Exchange | None
+    ) -> tuple[str | None, str | None]:
+        """A request and its reply as two columns: messages that recur are texts of their own."""
+        if exchange is None:
+            return None, None
+        parts = []
+        for name, message in zip(exchange.hashes, exchange.messages, strict=True):
+            if name in exchange.once:
+                parts.append(message)
+            else:
+                self._put(db, run, name, message.encode("utf-8", "surrogatepass"))
+                parts.append(f'"{name}"')
+        return f"[{', '.join(parts)}]", exchange.outputs
+
+    def _put(self, db: sqlite3.Connection, run: str, name: str, text: bytes) -> str:
+        if (run, name) in self._seen:
+            return name
+        packed = zlib.compress(text, 1) if len(text) >= _PACKED_FROM else text
+        values = (name, len(text), packed)
+        db.execute("INSERT OR IGNORE INTO texts VALUES (?, ?, ?)", values)
+        db.execute("INSERT OR IGNORE INTO uses VALUES (?, ?)", (run, name))
+        if len(self._seen) > 100_000:
+            self._seen.clear()
+        self._seen.add((run, name))
+        return name
+
+    def update(self, run: str, **values: Any) -> None:
+        """Changes what is said of a run, by the names of `Row`.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
+        values["updated"] = time.time()
+        changes = ", ".join(f"{name} = ?" for name in values)
+        with self._writing() as db:
+            db.execute(f"UPDATE runs SET {changes} WHERE id = ?", (*values.values(), run))
+
+    def claim(self, run: str) -> None:
+        """Takes over a run that has ended or died.
+
+        Raises:
+            StoreError: Another process is at it.
+        """
+        with self._writing() as db:
+            row = self._row(db, run)
+            if row.is_alive:
+                raise StoreError(
+                    f"The run {run} is under way in process {row.pid}: wait for it, or end it.",
+                    run=run,
+                )
+            values = ("running", os.getpid(), socket.gethostname(), time.time(), run)
+            db.execute(
+                "UPDATE runs SET state = ?, pid = ?, host = ?, updated = ? WHERE id = ?", values
+            )
+
+    def rate(self, run: str, verdict: str, gold: str = "", note: str = "") -> None:
+        """Says how good a run's answer is; the newest word counts.
+
+        Args:
+            run: The run's id.
+            verdict: "good" or "bad".
+            gold: The right answer, where it is known.
+            note: Anything else.
+
+        Raises:
+            StoreError: It cannot be written.
+        """
+        with self._writing() as db:
+            values = (run, time.time(), verdict, gold, note)
+            db.execute("INSERT INTO ratings VALUES (?, ?, ?, ?, ?)", values)
+
+    def delete(self, runs: Iterable[str]) -> int:
+        """Forgets runs, and texts that no other run uses.
+
+        Returns:
+            How many there were.
+
+        Raises:
+            StoreError: They cannot be deleted; none was.
+        """
+        deleted = 0
+        with self._writing() as db:
+            for run in runs:
+                deleted += db.execute("DELETE FROM runs WHERE id = ?", (run,)).rowcount
+                for table in ("events", "ratings", "uses"):
+                    db.execute(f"DELETE FROM {table} WHERE run = ?", (run,))
+            if deleted:
+                self._seen.clear()
+                db.execute("DELETE FROM texts WHERE hash NOT IN (SELECT hash FROM uses)")
+        return deleted
+
+    def prune(self, *, days: float | None = None, megabytes: float | None = None) -> int:
+        """Forgets the oldest runs; never one that is under way.
+
+        Args:
+            days: The age from which a run is forgotten.
+            megabytes: The size that the store may keep, in MB.
+
+        Returns:
+            How many were forgotten.
+        """
+        rows = [row for row in reversed(self.runs()) if not row.is_alive]
+        old = {row.id for row in rows if days is not None and _age(row) > days * 86_400}
+        if megabytes is not None:
+            excess = self.size() - megabytes * 1e6
+            for row in rows:
+                if excess <= 0:
+                    break
+                excess -= self._size_of(row.id)
+                old.add(row.id)
+        deleted = self.delete(old) if old else 0
+        if deleted:
+            with self._lock:
+                self._db.execute("VACUUM")
+        return deleted
+
+    # Reading.
+
+    def runs(self, search: str | None = None, limit: int | None = None) -> list[Row]:
+        """The runs, the newest first.
+
+        Args:
+            search: Only those in whose question, answer or events this text stands.
+            limit: At most so many.
+        """
+        where, values = "", []
+        if search:
+            like = "%" + "".join(f"\\{c}" if c in "%_\\" else c for c in search) + "%"
+            found = "id IN (SELECT run FROM events WHERE data LIKE ? ESCAPE '\\')"
+            where = (
+                "WHERE question LIKE ? ESCAPE '\\' OR answer LIKE ? ESCAPE '\\' "
+                f"OR signature LIKE ? ESCAPE '\\' OR {found}"
+            )
+            values = [like] * 4
+        most = "" if limit is None else f"LIMIT {int(limit)}"
+        rows = self._all(
+            f"SELECT {COLUMNS} FROM runs {where} ORDER BY created DESC, rowid DESC {most}", values
+        )
+        return [Row(*row) for row in rows]
+
+    def find(self, run: str | None) -> Row:
+        """A run by its id or the beginning of it; None is the newest.
+
+        Raises:
+            StoreError: There is none, or more than one begins so.
+        """
+        if run is None:
+            rows = self._all(
+                f"SELECT {COLUMNS} FROM runs ORDER BY created DESC, rowid DESC LIMIT 1"
+            )
+        else:
+            sql = f"SELECT {COLUMNS} FROM runs WHERE substr(id, 1, ?) = ? LIMIT 3"
+            rows = self._all(sql, (len(run), run))
+            rows = [row for row in rows if row[0] == run] or rows
+        if not rows or not (run is None or run):
+            said = "is empty" if run is None else f"has no run {run!r}"
+            raise StoreError(
+                f"The store {self.path} {said}: `rlm runs` lists what it has.", run=run
+            )
+        if len(rows) > 1:
+            raise StoreError(f"Several runs begin with {run!r}: give more of the id.", run=run)
+        return Row(*rows[0])
+
+    def of_session(self, session: str | None) -> tuple[str, list[Row]]:
+        """A session's id and its runs, the oldest first.
+
+        Args:
+            session: Its id or the beginning of it; None: the one that was asked last.
+
+        Raises:
+            StoreError: There is none, or more than one begins so.
+        """
+        named = "json_extract(about, '$.notes.session.id')"
+        own = f"json_type(about, '$.notes.session.fork') IS NULL AND {named}"
+        like = "" if session is None else session
+        found = self._all(
+            f"SELECT {named} FROM runs WHERE {own} IS NOT NULL AND substr({named}, 1, ?) = ? "
+            f"GROUP BY 1 ORDER BY max(created) DESC, max(rowid) DESC LIMIT 2",
+            (len(like), like),
+        )
+        if not found or (session is not None and len(found) > 1):
+            said = "several sessions that begin" if found else "no session"
+            what = "" if session is None else f" with {session!r}" if found else f" {session!r}"
+            raise StoreError(
+                f"The store {self.path} has {said}{what}: a session is in it once a question of it "
+                "was asked, and recorded in full.",
+                session=session,
+            )
+        sql = f"SELECT {COLUMNS} FROM runs WHERE {own} = ? ORDER BY created, rowid"
+        return found[0][0], [Row(*row) for row in self._all(sql, found[0])]
+
+    def about(self, run: str) -> dict[str, Any]:
+        """How a run was made."""
+        rows = self._all("SELECT about FROM runs WHERE id = ?", (run,))
+        return json.loads(rows[0][0]) if rows else {}
+
+    def events(self, run: str) -> list[tuple[int, str]]:
+        """A run's events as (number, JSON), in order."""
+        return self._all("SELECT number, data FROM events WHERE run = ? ORDER BY number", (run,))
+
+    def outputs(self, run: str) -> dict[int, str | None]:
+        """What models said in a run, as JSON by the number of the event."""
+        where = "run = ? AND messages IS NOT NULL"
+        return dict(self._all(f"SELECT number, outputs FROM events WHERE {where}", (run,)))
+
+    def exchanges(self, run: str) -> dict[int, tuple[list[dict[str, Any]], list[Any] | None]]:
+        """What models were asked in a run and what they said, by the number of the event."""
+        where = "run = ? AND messages IS NOT NULL"
+        sql = f"SELECT number, messages, outputs FROM events WHERE {where} ORDER BY number"
+        rows = self._all(sql, (run,))
+        known: dict[str, dict[str, Any]] = {}
+        exchanges = {}
+        for number, messages, outputs in rows:
+            parts = json.loads(messages)
+            for name in parts:
+                if isinstance(name, str) and name not in known:
+                    known[name] = json.loads(self.text(name).decode("utf-8", "surrogatepass"))
+            said = None if outputs is None else json.loads(outputs)
+            whole = [known[part] if isinstance(part, str) else part for part in parts]
+            exchanges[number] = (whole, said)
+        return exchanges
+
+    def text(self, name: str) -> bytes:
+        """A text by its hash.
+
+        Raises:
+            StoreError: It is not there.
+        """
+        rows = self._all("SELECT size, data FROM texts WHERE hash = ?", (name,))
+        if not rows:
+            raise StoreError(f"The store {self.path} lacks a text that a run needs: {name}.")
+        size, data = rows[0]
+        return data if len(data) == size and size < _PACKED_FROM else zlib.decompress(data)
+
+    def ratings(self, run: str | None = None) -> dict[str, dict[str, str]]:
+        """The newest rating of each run that has one: "verdict", "gold" and "note"."""
+        where, values = ("", ()) if run is None else ("WHERE run = ?", (run,))
+        rows = self._all(
+            f"SELECT run, verdict, gold, note FROM ratings {where} ORDER BY at", values
+        )
+        return {
+            row[0]: dict(zip(("verdict", "gold", "note"), row[1:], strict=True)) for row in rows
+        }
+
+    def select(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """What a query finds.
+
+        Raises:
+            StoreError: The file cannot be read.
+        """
+        return self._all(sql, values)
+
+    def transaction(self) -> AbstractContextManager[sqlite3.Connection]:
+        """A transaction that no other process writes in the middle of.
+
+        Raises:
+            StoreError: The file cannot be written; nothing of it was.
+        """
+        return self._writing()
+
+    def size(self) -> int:
+        """What the runs take, in bytes."""
+        pages, free, page = (
+            self._all(f"PRAGMA {name}")[0][0]
+            for name in ("page_count", "freelist_count", "page_size")
+        )
+        return (pages - free) * page
+
+    def _size_of(self, run: str) -> int:
+        sizes = " + ".join(f"coalesce(length({name}), 0)" for name in _COLUMNS_OF_EVENT)
+        own = f"SELECT coalesce(sum({sizes}), 0) FROM events WHERE run = ?"
+        used = (
+            "SELECT coalesce(sum(length(texts.data)), 0) FROM uses JOIN texts USING (hash) "
+            "WHERE run = ? AND hash NOT IN (SELECT hash FROM uses WHERE run != ?)"
+        )
+        return self._all(own, (run,))[0][0] + self._all(used, (run, run))[0][0]
+
+    def _row(self, db: sqlite3.Connection, run: str) -> Row:
+        rows = db.execute(f"SELECT {COLUMNS} FROM runs WHERE id = ?", (run,)).fetchall()
+        if not rows:
+            raise StoreError(f"The store {self.path} has no run {run!r}.", run=run)
+        return Row(*rows[0])
+
+
+def _use_log(db: sqlite3.Connection) -> None:
+    """Turns the write-ahead log on; SQLite does not wait by itself while another one does."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+
+
+def _age(row: Row) -> float:
+    return time.time() - row.updated
+
+
+_stores: dict[str, Store] = {}
+_guard = threading.Lock()
+
+
+def open_store(path: str | Path) -> Store:
+    """The store of a file, or of memory (":memory:"): one in a process.
+
+    Raises:
+        StoreError: It cannot be opened.
+    """
+    in_memory = str(path) == MEMORY
+    name = MEMORY if in_memory else str(Path(path).expanduser().absolute())
+    with _guard:
+        store = _stores.get(name)
+        if store is None or not (in_memory or Path(name).exists()):
+            store = _stores[name] = Store(name)
+        return store
