@@ -368,7 +368,8 @@ def descendants(pid):
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="reads /proc")
-@pytest.mark.parametrize("interrupts", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("interrupts", [1, 2])
 def test_ctrl_c(interrupts, file, tmp_path):
     waiting, over = threading.Event(), threading.Event()
 

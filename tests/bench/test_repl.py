@@ -16,6 +16,7 @@ from bench.repl_cases import percentile
 from bench.repl_texts import Text
 
 
+@pytest.mark.slow
 @given(st.text(min_size=1, max_size=9), st.integers(1, 9), st.integers(0, 90), st.integers(0, 90))
 def test_a_slice_of_a_repeated_block_is_that_of_the_whole_text(block, times, start, length):
     whole = block * times
@@ -45,6 +46,7 @@ def test_a_percentile_is_one_of_the_values():
     assert percentile([5.0], 0.95) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("request_", "keys"),
     [

@@ -32,6 +32,7 @@ def evaluated(*arguments, code=0):
     return result.stdout
 
 
+@pytest.mark.slow
 def test_run_and_compare(tmp_path):
     for name, model in (("a", "oracle:0"), ("b", "oracle:0.4")):
         out = tmp_path / name

@@ -87,6 +87,7 @@ def test_bootstrap_without_a_teacher_learns_from_its_own_luck(tmp_path):
     assert prompts(out)["plan"]["demos"]
 
 
+@pytest.mark.slow
 def test_simba_adds_advice_or_demos_to_both(tmp_path):
     lm = prompted_lm(COUNTED, needs=(PLAN,), sampled=True)
     result, out = tuned(tmp_path, "simba", lm, data=COUNTING, workers=1, gate=False)
@@ -107,6 +108,7 @@ def test_a_planted_overfit_is_refused(tmp_path):
     assert "The gate refuses the gain: its interval does not lie" in tuning_report(result, out)
 
 
+@pytest.mark.slow
 def test_without_the_gate_it_is_saved_and_said_so(tmp_path):
     lm = prompted_lm(EXAMPLES, good_for=lambda text: not any(q in text for q in HELD_OUT))
     result, out = tuned(tmp_path, "gepa", lm, gate=False)
@@ -115,12 +117,14 @@ def test_without_the_gate_it_is_saved_and_said_so(tmp_path):
     assert f"Saved to {out}, without the gate." in tuning_report(result, out)
 
 
+@pytest.mark.slow
 def test_a_test_split_that_is_too_small_shows_nothing(tmp_path):
     result, out = tuned(tmp_path, "gepa", prompted_lm(EXAMPLES), test=3)
     assert (result.gain.mean, result.saved) == (1.0, False)
     assert "over 3 contexts (fewer than 6) none can be shown" in tuning_report(result, out)
 
 
+@pytest.mark.slow
 def test_a_program_that_is_right_already_is_left_alone(tmp_path):
     result, out = tuned(tmp_path, "gepa", oracle_lm(EXAMPLES))
     assert (result.saved, result.diff, result.after, result.gain) == (False, "", [], None)
@@ -136,7 +140,9 @@ def test_the_test_split_is_never_seen_by_the_optimizer(tmp_path):
     assert not any("proposed_instruction" in asked.text for asked in asked)
 
 
-@pytest.mark.parametrize("optimizer", ["gepa", "mipro", "simba", "bootstrap"])
+@pytest.mark.parametrize(
+    "optimizer", ["gepa", "mipro", pytest.param("simba", marks=pytest.mark.slow), "bootstrap"]
+)
 @pytest.mark.parametrize("dollars", [0.06, 0.25])
 def test_the_money_is_never_exceeded(tmp_path, optimizer, dollars):
     """Measurements, search and the model that rewrites prompts: all together."""
@@ -150,6 +156,7 @@ def test_the_money_is_never_exceeded(tmp_path, optimizer, dollars):
     assert paid <= measured + result.search.bill.dollars + 1e-9 <= dollars + 2e-9
 
 
+@pytest.mark.slow
 def test_a_winner_that_the_money_does_not_suffice_to_measure_is_not_saved(tmp_path):
     lm = prompted_lm(EXAMPLES)
     lm.kwargs["max_tokens"] = 400
@@ -168,6 +175,7 @@ def test_the_search_ends_with_its_time(tmp_path):
     assert "It ended at its limit of seconds." in tuning_report(result, out)
 
 
+@pytest.mark.slow
 def test_sub_queries_alone_are_tuned_where_a_recipe_plans(tmp_path):
     lm = prompted_lm(COUNTED, needs=(LABEL,))
     result, out = tuned(tmp_path, "gepa", lm, data=COUNTING, planned=False)
@@ -207,6 +215,7 @@ measure(DATA, contender, folder / "again", command="", same_as=folder / "tuned" 
 """
 
 
+@pytest.mark.slow
 def test_a_saved_program_scores_the_same_in_another_process(tmp_path):
     tuned(tmp_path, "bootstrap", prompted_lm(EXAMPLES), teacher=oracle_lm(PARTS["train"]))
     here = Path(__file__).parent

@@ -57,6 +57,7 @@ def servers():
     return {server.process.pid for server in launch._servers.values()}
 
 
+@pytest.mark.slow
 def test_nothing_is_left_after_fifty_sessions():
     others = family(os.getpid())
     RestrictedInterpreter().execute("1")

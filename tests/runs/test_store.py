@@ -170,6 +170,7 @@ def _write(path, name, count):
         store.append(name, [(number, "planned", "{}", None)])
 
 
+@pytest.mark.slow
 def test_many_processes_write_at_once(tmp_path):
     path = tmp_path / "runs.sqlite"
     context = multiprocessing.get_context("spawn")
@@ -186,6 +187,7 @@ def test_many_processes_write_at_once(tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_while_it_writes_leaves_whole_events(tmp_path):
     script = (
         "import sys; sys.path[:0] = sys.argv[2:]\n"

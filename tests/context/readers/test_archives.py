@@ -88,6 +88,7 @@ def test_what_leads_out_of_an_archive_is_refused_by_name(tmp_path, make):
 NAMES = st.text(alphabet="ab./\\:C \u00e9", min_size=1, max_size=12)
 
 
+@pytest.mark.slow
 @given(st.dictionaries(NAMES, st.just(b"text"), min_size=1, max_size=8), st.booleans())
 def test_no_title_leads_out_whatever_the_names_are(tmp_path_factory, members, as_zip):
     path = tmp_path_factory.mktemp("names") / "x"

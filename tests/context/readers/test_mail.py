@@ -71,6 +71,7 @@ def test_messages_of_a_mailbox_are_documents(tmp_path):
     assert (attached.title, attached.metadata["message"]) == ("box#message=2/a.txt", 2)
 
 
+@pytest.mark.slow
 @settings(max_examples=30)
 @given(st.lists(st.text(alphabet="aF rom>\n\r", max_size=60), min_size=1, max_size=5))
 def test_a_mailbox_has_as_many_documents_as_messages(tmp_path_factory, bodies):
