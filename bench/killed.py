@@ -25,6 +25,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import rlm_dspy  # noqa: F401 - before litellm: it keeps that from asking the network for prices
 from bench.header import command_line, header
 
 TEXT = "The grass grows. " * 300 + "The code of locker B-17 is 5309."
