@@ -103,7 +103,8 @@ def _fill(
     mean = sum(map(len, pool[:1000])) / len(pool[:1000])
     with path.open("wb") as file:
         while written < size:
-            wanted = min(_DRAWN, int((size - written) / mean) + 1)
+            ahead = (waiting[-1][0] if waiting else size) - written
+            wanted = min(_DRAWN, int(ahead / mean) + 1)
             written += file.write(b"".join(draw.choices(pool, k=wanted)))
             while waiting and waiting[-1][0] < written:
                 written += file.write(waiting.pop()[1].told.encode() + b"\n")

@@ -1,10 +1,14 @@
 """Which words are in which unit of a long text, in an index on disk, by tantivy.
 
-Nothing of the text is kept there. Every unit is a document with its number; its words are those of
-`words`: what tantivy cuts in the same way is left to it, which does so in other threads.
+Nothing of the text is kept there. A very long text has several indexes, which bounds the memory
+that merging the parts of one takes; they are asked one after the other. Every unit is a document
+with its number; its words are those of `words`: what tantivy cuts in the same way is left to it,
+which does so in other threads.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from heapq import nlargest
+from itertools import chain, islice
 from pathlib import Path
 
 import tantivy
@@ -14,20 +18,38 @@ from rlm_dspy.context.words import cut_alike
 # Gathered in memory, over all threads, before a part of the index is written; in bytes.
 _HEAP_BYTES = 128 << 20
 _MOST_THREADS = 8
+# Units of one index, about 2.5 GB of text.
+_MOST_UNITS = 5_000_000
 _WORDS, _NUMBER = "words", "number"
 
 
-def write(texts: Iterable[str], folder: Path, *, threads: int) -> None:
-    """Make the index of units.
+def write(texts: Iterable[str], folder: Path, *, threads: int) -> int:
+    """Make the indexes of units.
 
     Args:
         texts: The text of each, in order.
-        folder: Empty.
+        folder: Where they are made, each in a folder of its own.
         threads: How many may work.
 
+    Returns:
+        How many indexes they are.
+
     Raises:
-        OSError, ValueError: It cannot be written.
+        OSError, ValueError: One cannot be written.
     """
+    coming, made = enumerate(texts), 0
+    for first in coming:
+        _write_one(chain([first], islice(coming, _MOST_UNITS - 1)), _place(folder, made), threads)
+        made += 1
+    return made
+
+
+def _place(folder: Path, number: int) -> Path:
+    return folder / f"part-{number}"
+
+
+def _write_one(texts: Iterator[tuple[int, str]], folder: Path, threads: int) -> None:
+    folder.mkdir()
     schema = tantivy.SchemaBuilder()
     schema.add_text_field(_WORDS, tokenizer_name=_WORDS, index_option="freq")
     schema.add_unsigned_field(_NUMBER, fast=True)
@@ -35,7 +57,7 @@ def write(texts: Iterable[str], folder: Path, *, threads: int) -> None:
     analyzer = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
     index.register_tokenizer(_WORDS, analyzer.filter(tantivy.Filter.lowercase()).build())
     writer = index.writer(_HEAP_BYTES, max(1, min(threads, _MOST_THREADS)))
-    for number, text in enumerate(texts):
+    for number, text in texts:
         document = tantivy.Document()
         document.add_text(_WORDS, cut_alike(text))
         document.add_unsigned(_NUMBER, number)
@@ -45,24 +67,26 @@ def write(texts: Iterable[str], folder: Path, *, threads: int) -> None:
 
 
 class Engine:
-    """An index that was written.
+    """The indexes that were written.
 
     Args:
-        folder: Where it lies.
+        folder: Where they lie.
+        count: How many they are.
 
     Raises:
-        OSError, ValueError: It is not there, or broken.
+        OSError, ValueError: One is not there, or broken.
     """
 
-    def __init__(self, folder: Path):
-        index = tantivy.Index.open(str(folder))
-        index.config_reader("manual")  # it never changes
-        self._schema = index.schema
-        self._searcher = index.searcher()
+    def __init__(self, folder: Path, count: int):
+        indexes = [tantivy.Index.open(str(_place(folder, number))) for number in range(count)]
+        for index in indexes:
+            index.config_reader("manual")  # it never changes
+        self._schema = indexes[0].schema
+        self._searchers = [index.searcher() for index in indexes]
 
     def units_with(self, word: str) -> int:
         """How many units have a word."""
-        return self._searcher.doc_freq(_WORDS, word)
+        return sum(searcher.doc_freq(_WORDS, word) for searcher in self._searchers)
 
     def best_units(
         self, weights: Mapping[str, float], count: int, within: tuple[int, int] | None
@@ -85,10 +109,22 @@ class Engine:
             )
             bounds = query.const_score_query(number, 0.0)
             found = query.boolean_query([(tantivy.Occur.Must, found), (tantivy.Occur.Must, bounds)])
-        hits = self._searcher.search(found, count, count=False).hits
-        numbers = self._searcher.fast_field_values(_NUMBER, [address for _, address in hits])
-        return [int(number) for number in numbers if number is not None]
+        scored = chain.from_iterable(
+            _scored(searcher, found, count) for searcher in self._searchers
+        )
+        return [number for _, number in nlargest(count, scored)]
 
     def _weighted(self, word: str, weight: float) -> tantivy.Query:
         term = tantivy.Query.term_query(self._schema, _WORDS, word, "freq")
         return tantivy.Query.boost_query(term, weight)
+
+
+def _scored(
+    searcher: tantivy.Searcher, query: tantivy.Query, count: int
+) -> Iterator[tuple[float, int]]:
+    """The units of one index that score best, each with its score."""
+    hits = searcher.search(query, count, count=False).hits
+    numbers = searcher.fast_field_values(_NUMBER, [address for _, address in hits])
+    for (score, _), number in zip(hits, numbers, strict=True):
+        if score is not None and number is not None:
+            yield float(score), int(number)

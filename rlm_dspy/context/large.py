@@ -35,7 +35,7 @@ from rlm_dspy.shared import Joined, PinnedFile, Stretch
 logger = logging.getLogger(__name__)
 
 # Raised when what is written changes its form.
-_FORMAT = 1
+_FORMAT = 2
 # Units that are ranked for a query, about.
 _RANKED_UNITS = 1200
 # The engine is not asked for words that are more often there, beyond the rarest few.
@@ -101,7 +101,7 @@ class LargeIndex:
             os.utime(folder)  # it is in use
         self._buffer = buffer
         self._sections = sections
-        self._engine = Engine(folder)
+        self._engine = Engine(folder, described["parts"])
         self._starts = _Starts(PinnedFile.open(folder / "starts"))
         self.units = len(self._starts)
         self.mean_words: float = described["mean_words"]
@@ -191,9 +191,10 @@ def _make(buffer: TextBuffer, sections: Sequence[Section], folder: Path, threads
     try:
         with (work / "starts").open("wb") as file:
             cut = _Cut(buffer, sections, file)
-            write(cut.texts(), work, threads=threads)
-        (work / "index.json").write_text(json.dumps({"mean_words": cut.mean_words}))
-        size = sum(each.stat().st_size for each in work.iterdir())
+            parts = write(cut.texts(), work, threads=threads)
+        about = {"mean_words": cut.mean_words, "parts": parts}
+        (work / "index.json").write_text(json.dumps(about))
+        size = sum(each.stat().st_size for each in work.rglob("*"))
         with contextlib.suppress(FileExistsError):  # another process was sooner
             work.rename(folder)
     finally:

@@ -8,6 +8,7 @@ import pytest
 from test_search import FACTS, haystack
 
 from rlm_dspy import RestrictedInterpreter
+from rlm_dspy.context import engine
 from rlm_dspy.context.context import Context
 from rlm_dspy.context.large import large_index
 from rlm_dspy.context.offsets import TextBuffer
@@ -45,7 +46,9 @@ def made(caplog):
     return lambda: sum("Indexed" in record.message for record in caplog.records)
 
 
-def test_it_finds_what_a_search_in_memory_finds():
+@pytest.mark.parametrize("most_units", [5_000_000, 300])
+def test_it_finds_what_a_search_in_memory_finds(monkeypatch, most_units):
+    monkeypatch.setattr(engine, "_MOST_UNITS", most_units)
     context = context_of()
     large, short = index_of(context), SearchIndex.of(context._buffer, context._sections())
     for fact, question in ASKED:
@@ -107,7 +110,7 @@ def test_a_broken_index_is_made_again(made):
     context = context_of(20_000)
     index_of(context)
     (folder,) = (cache_dir() / "search").iterdir()
-    (folder / "meta.json").write_text("{")
+    (folder / "part-0" / "meta.json").write_text("{")
     assert index_of(context).found("Bixantha", count=1, size=1000, start=0, end=len(context))
     assert made() == 2
 
