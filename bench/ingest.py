@@ -35,8 +35,8 @@ _K = 3
 _SETTLES = 2.5  # how long a file must be left alone to be known by its times, seconds
 _STEP = """
 at = len(context) // 2
-print(len(context), context[at : at + 9], context[-1] == context[len(context) - 1])
-print(context.lines(1_000_000, 1_000_000)[0].line, context.grep({word!r}, count=True))
+print(len(context), len(context[at : at + 9]), context[-1] == context[len(context) - 1])
+print(len(context.lines(1_000_000, 1_000_100)), context.grep({word!r}, count=True))
 print([passage.start for passage in context.search({asked!r}, k=1)])
 """
 

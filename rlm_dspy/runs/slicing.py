@@ -112,14 +112,17 @@ def needed(steps: Sequence[Ran], last: Ran, inputs: Iterable[str]) -> list[str]:
     live = _live_before(end.surely, frozenset())
     kept = [end.code]
     for part in reversed(parts):
-        touched = _perhaps(part, sources) & live - given
+        touched = _perhaps(part, sources) & closed(live, sources, given)
         if touched:
             raise ConfigurationError(
                 f"Step {part.step.number} failed half way and may have left {sorted(touched)} "
                 "behind, which the answer depends on: a run whose steps all ran makes a recipe."
             )
+        # What a needed value was made of may be the same object under another name, and what a
+        # needed function reads is read when it is called.
+        alike = closed(live, sources, given)
         matters = any(
-            (one.binds | closed(one.changes, sources, given)) & live - given for one in part.surely
+            (one.binds | closed(one.changes, sources, given)) & alike for one in part.surely
         )
         if matters:
             kept.append(part.code)

@@ -79,3 +79,9 @@ def test_what_the_repl_undid_left_nothing():
     undone = Ran(1, "x = 1\nwhile True: x += 1", "[Error] timeout", ok=False, undone=True)
     kept = needed([undone, Ran(2, "x = 2")], Ran(3, "SUBMIT(answer=x)"), ())
     assert kept == ["x = 2", "SUBMIT(answer=x)"]
+
+
+def test_a_value_that_is_changed_under_another_name_is_changed():
+    steps = [Ran(1, "a = [1]"), Ran(2, "b = a"), Ran(3, "a += [2]"), Ran(4, "c = 5")]
+    kept = needed(steps, Ran(5, "SUBMIT(answer=b)"), ["context"])
+    assert kept == ["a = [1]", "b = a", "a += [2]", "SUBMIT(answer=b)"]
