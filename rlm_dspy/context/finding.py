@@ -5,6 +5,7 @@ named and the rest goes on. The files attached to a bibliography come behind it,
 """
 
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -67,7 +68,9 @@ def _named(named: str | Path, options: ReadOptions) -> Iterator[Blob | Skipped]:
     if not str(named):
         raise ContextError('"" is not a path. Name a file or a folder ("." for this one).', path="")
     try:
-        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))  # a pipe is not waited for
+        # A pipe is opened once: who waits to write into it would write to nobody.
+        if not stat.S_ISFIFO(os.stat(path).st_mode):
+            os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK))
     except FileNotFoundError as error:
         raise ContextError(
             f"{path}: there is no such file or folder. Check the path; "
