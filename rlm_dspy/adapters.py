@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
 
 from rlm_dspy.coercion import coerce_text, type_name, validated
 from rlm_dspy.fencing import fence
-from rlm_dspy.signatures import is_plan, is_special
+from rlm_dspy.signatures import is_plan, is_special, turns_of
 
 # A reply ends with its block: what a model writes after it is imagined output.
 STOP = ("\n```\n", "\nOutput:")
@@ -85,7 +85,7 @@ class ReplAdapter(ChatAdapter):
             return super().format(signature, demos, inputs)
         turns = inputs["history"].messages if is_plan(signature) and inputs.get("history") else []
         messages = [{"role": "system", "content": self._system(signature, turns, inputs)}]
-        for turn in [*demos, *turns]:
+        for turn in [*turns_of(demos, signature), *turns]:
             messages.append({"role": "user", "content": _user(signature, turn)})
             messages.append({"role": "assistant", "content": _assistant(signature, turn)})
         messages.append({"role": "user", "content": _user(signature, inputs)})

@@ -22,6 +22,7 @@ from rlm_dspy.models.several import each_lm
 from rlm_dspy.models.tokens import tokens_in
 from rlm_dspy.queries.scheduler import Scheduler
 from rlm_dspy.queries.sizing import MESSAGE_OVERHEAD
+from rlm_dspy.signatures import turns_of
 from rlm_dspy.task import Task
 from rlm_dspy.transcript import Transcript
 from rlm_dspy.turns import Fold, after_refusal, at_most_tokens, folded, next_fold, said_in
@@ -146,9 +147,11 @@ class Planner:
     def _whole(self, turns: Iterable[Mapping[str, Any]]) -> str:
         """A prompt as one text."""
         predictor = self._task.predictors["plan"]
-        said = getattr(self._task.signature_of_plan(), "instructions", "")
-        demos = [dict(demo) for demo in getattr(predictor, "demos", ())]
-        return "\n".join([said, said_in([*demos, *turns])])
+        signature = self._task.signature_of_plan()
+        said = getattr(signature, "instructions", "")
+        demos = getattr(predictor, "demos", ())
+        demos = turns_of(demos, signature) if signature else demos
+        return "\n".join([said, said_in([*map(dict, demos), *turns])])
 
     def _size(self, turns: Iterable[Mapping[str, Any]]) -> int:
         text = self._whole(turns)

@@ -6,6 +6,7 @@ the output types) is an input field, since optimizers rewrite instructions.
 """
 
 import functools
+from collections.abc import Mapping, Sequence
 from typing import Any, get_args
 
 import dspy
@@ -17,6 +18,8 @@ from rlm_dspy.errors import ConfigurationError
 from rlm_dspy.fencing import UNTRUSTED, neutral
 from rlm_dspy.files import File
 
+# What tells a planner's turn from another.
+_TOLD = ("variables", "output", "code")
 # Names that the REPL owns; an input or a tool of that name would shadow them.
 RESERVED_NAMES = frozenset(
     [
@@ -209,11 +212,44 @@ def as_data(demo: Any, signature: type[dspy.Signature]) -> dict[str, Any]:
     return {n: neutral(value) if n in inputs else value for n, value in demo.items()}
 
 
+def turns_of(demos: Sequence[Any], signature: type[dspy.Signature]) -> list[Any]:
+    """Demos as chat turns: a planner's later step comes with the steps before it.
+
+    A later step alone shows an output without the code that printed it, and a small planner then
+    repeats its first step until the run is stuck. Optimizers choose some steps of a run: where one
+    leads to another, the run is told once.
+    """
+    if not is_plan(signature):
+        return list(demos)
+    told = [[*_steps_before(demo), demo] for demo in demos]
+    said = [[[turn.get(name) for name in _TOLD] for turn in turns] for turns in told]
+
+    def is_told_by_another(one: int) -> bool:
+        return any(
+            other[: len(said[one])] == said[one] and (len(other) > len(said[one]) or n < one)
+            for n, other in enumerate(said)
+            if n != one
+        )
+
+    return [turn for n, turns in enumerate(told) if not is_told_by_another(n) for turn in turns]
+
+
+def _steps_before(demo: Any) -> list[Any]:
+    """The turns in the history of a planner's demo, which is a dict once it was saved."""
+    history = demo.get("history")
+    if isinstance(history, Mapping):
+        return list(history.get("messages") or ())
+    return list(getattr(history, "messages", ()))
+
+
 def fits(demo: Any, signature: type[dspy.Signature]) -> bool:
     """Whether a demo belongs to a signature and is small enough to be shown."""
     if not any(demo.get(name) is not None for name in signature.output_fields):
         return False
     if not any(demo.get(name) is not None for name in signature.input_fields):
         return False
-    shown = [demo.get(name) for name in signature.fields]
-    return all(len(str(value)) <= MAX_DEMO_CHARS for value in shown if value is not None)
+    turns = [{name: demo.get(name) for name in signature.fields}]
+    if is_plan(signature):  # a history is as long as its steps are many: each has to be short
+        turns = [{**turns[0], "history": None}, *_steps_before(demo)]
+    shown = [value for turn in turns for value in turn.values() if value is not None]
+    return all(len(str(value)) <= MAX_DEMO_CHARS for value in shown)

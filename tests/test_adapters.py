@@ -19,7 +19,7 @@ from rlm_dspy.adapters import (
     split_reply,
 )
 from rlm_dspy.fencing import UNTRUSTED
-from rlm_dspy.signatures import LeanPredict, PlanStep, SubQuery
+from rlm_dspy.signatures import LeanPredict, PlanStep, SubQuery, fits
 from rlm_dspy.testing import ScriptedLM, code
 
 TRIPLE = 'x = """\n```\nnot the end\n```\n"""\nprint(x)'
@@ -239,6 +239,17 @@ def test_demos_are_chat_turns_before_the_runs_own():
     ]
 
 
+def test_a_demo_of_a_later_step_comes_with_the_steps_before_it():
+    first = {"variables": "one", "code": "a = 1"}
+    later = {"output": "1", "history": {"messages": [first]}, "code": "b = 2"}
+    last = {"output": "2", "history": dspy.History(messages=[first, later]), "code": "c = 3"}
+    other = {"variables": "two", "code": "a = 1"}
+    demos = [dspy.Example(**turn) for turn in (first, later, last, other, other)]
+    messages = ReplAdapter().format(PlanStep, demos, {"variables": "V"})
+    said = [message["content"] for message in messages if message["role"] == "user"]
+    assert said == ["one", "Output:\n1", "Output:\n2", "two", "V"]
+
+
 def test_demos_of_other_predictors():
     demos = [dspy.Example(question="1 + 1?", text="sums", response=2)]
     messages = ReplAdapter().format(typed(int), demos, {"question": "2 + 2?"})
@@ -272,6 +283,14 @@ def test_oversized_and_foreign_demos_are_dropped():
         predict(question="q", text="t")
     assert len(lm.asked[0].turns) == 3
     assert "kept?" in lm.asked[0].turns[0][1]
+
+
+def test_of_a_planners_demo_each_step_has_to_be_short():
+    steps = [{"output": "x" * 3_000, "code": f"a = {n}"} for n in range(5)]
+    demo = dspy.Example(output="o", code="b", history=dspy.History(messages=steps))
+    assert fits(demo, PlanStep)
+    steps[2]["output"] = "x" * 5_000
+    assert not fits(dspy.Example(output="o", code="b", history={"messages": steps}), PlanStep)
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,7 @@ print(len(rows), rows[:2])
 """
 _TEXTS = r"""
 lines = [line for line in {context}.splitlines() if " || Instance: " in line]
-texts = [line.partition(" || Instance: ")[2] for line in lines]
-print(len(texts), texts[:2])
-"""
+texts = [line.partition(" || Instance: ")[2] for line in lines]"""
 # The same line asks in every plan: a small model that is shown plans mixes them where they differ.
 _ASKED = """
 if not all(labels):

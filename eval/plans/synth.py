@@ -106,8 +106,8 @@ _QUESTIONS = (
 )
 
 
-def synth_plan(reading: Reading) -> tuple[str, str] | None:
-    """The two steps; None for a question that it does not know."""
+def synth_plan(reading: Reading) -> tuple[str, ...] | None:
+    """The code of each step; None for a question that it does not know."""
     for pattern, test in _SCOPES:
         if scope := re.match(pattern, reading.question):
             rest = reading.question[scope.end() :]

@@ -36,10 +36,9 @@ def carried_out(example, oracle):
         "SUBMIT": submit,
         "print": lambda *said: None,
     }
-    look, then = code_for(reading)
-    exec(look, names)
     try:
-        exec(then, names)
+        for step in code_for(reading):
+            exec(step, names)
     except Submitted as answer:
         return str(answer)
     raise AssertionError("the plan ended without an answer")
