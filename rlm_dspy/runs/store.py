@@ -352,13 +352,14 @@ class Store:
         """
         where, values = "", []
         if search:
-            like = "%" + "".join(f"\\{c}" if c in "%_\\" else c for c in search) + "%"
+            # Answers and events lie there as JSON, which writes a newline as \n.
+            written = json.dumps(search, ensure_ascii=False)[1:-1]
             found = "id IN (SELECT run FROM events WHERE data LIKE ? ESCAPE '\\')"
             where = (
-                "WHERE question LIKE ? ESCAPE '\\' OR answer LIKE ? ESCAPE '\\' "
-                f"OR signature LIKE ? ESCAPE '\\' OR {found}"
+                "WHERE question LIKE ? ESCAPE '\\' OR signature LIKE ? ESCAPE '\\' "
+                f"OR answer LIKE ? ESCAPE '\\' OR {found}"
             )
-            values = [like] * 4
+            values = [_like(search)] * 2 + [_like(written)] * 2
         most = "" if limit is None else f"LIMIT {int(limit)}"
         rows = self._all(
             f"SELECT {COLUMNS} FROM runs {where} ORDER BY created DESC, rowid DESC {most}", values
@@ -507,6 +508,11 @@ class Store:
         if not rows:
             raise StoreError(f"The store {self.path} has no run {run!r}.", run=run)
         return Row(*rows[0])
+
+
+def _like(text: str) -> str:
+    """A pattern of SQL for whatever has a text in it."""
+    return "%" + "".join(f"\\{c}" if c in "%_\\" else c for c in text) + "%"
 
 
 def _use_log(db: sqlite3.Connection) -> None:

@@ -1,5 +1,6 @@
 """The store: safe with many processes, readable after a kill, clear where it cannot write."""
 
+import json
 import multiprocessing
 import os
 import signal
@@ -127,6 +128,9 @@ def test_search_delete_and_rate():
     assert [r.id for r in store.runs("100% of")] == ["one"]
     assert [r.id for r in store.runs("look at two")] == ["two"]
     assert store.runs("%") == store.runs("100%")
+    said = json.dumps({"code": 'print("ä")\nx = 1'}, ensure_ascii=False)
+    store.append("two", [(1, "planned", said, None)])
+    assert [r.id for r in store.runs('("ä")\nx')] == ["two"]
     assert [r.id for r in store.runs(limit=1)] == ["three"]
     store.rate("one", "bad")
     store.rate("one", "good", gold="42")
