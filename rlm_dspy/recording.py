@@ -14,7 +14,8 @@ from rlm_dspy.models.several import each_lm
 from rlm_dspy.runs.record import Record
 from rlm_dspy.runs.recorder import Recorder
 from rlm_dspy.runs.redaction import HIDDEN_TEXT, redacted, secrets_of, storable
-from rlm_dspy.runs.store import Row, Store, open_store
+from rlm_dspy.runs.row import Row
+from rlm_dspy.runs.store import Store, open_store
 from rlm_dspy.settings import record_mode, settings, store_path
 from rlm_dspy.task import Task
 

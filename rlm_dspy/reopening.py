@@ -7,7 +7,8 @@ from typing import Any
 
 from rlm_dspy import blueprint
 from rlm_dspy.errors import StoreError
-from rlm_dspy.runs.store import Row, Store
+from rlm_dspy.runs.row import Row
+from rlm_dspy.runs.store import Store
 from rlm_dspy.runs.stored import Stored
 
 KEPT = ("completed", "partial")

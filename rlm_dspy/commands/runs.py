@@ -16,7 +16,7 @@ from rlm_dspy.view.text import clock, counted
 
 if TYPE_CHECKING:
     from rlm_dspy.runs.record import Mode
-    from rlm_dspy.runs.store import Row
+    from rlm_dspy.runs.row import Row
     from rlm_dspy.runs.stored import Stored
 
 app = commands()

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from rlm_dspy.errors import ConfigurationError
 from rlm_dspy.exchange import digest
 from rlm_dspy.runs.filters import RunFilter
-from rlm_dspy.runs.store import Row, Store, open_store
+from rlm_dspy.runs.row import Row
+from rlm_dspy.runs.store import Store, open_store
 from rlm_dspy.runs.stored import Stored
 from rlm_dspy.runs.turns import Turn, turns_of
 from rlm_dspy.settings import store_path

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from rlm_dspy.runs.store import Row
+from rlm_dspy.runs.row import Row
 from rlm_dspy.runs.stored import Stored
 
 Verdict = Literal["good", "bad"]

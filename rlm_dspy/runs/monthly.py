@@ -17,8 +17,9 @@ from datetime import UTC, datetime
 
 from rlm_dspy.account import HELD_DOLLARS, HELD_SHARE
 from rlm_dspy.errors import BudgetExceeded, ConfigurationError, StoreError
+from rlm_dspy.runs.row import Row
 from rlm_dspy.runs.spending import charges_of
-from rlm_dspy.runs.store import Row, Store, open_store
+from rlm_dspy.runs.store import Store, open_store
 from rlm_dspy.runs.tables import COLUMNS, MONTHS
 from rlm_dspy.settings import settings, store_path
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
-from rlm_dspy.runs.store import Row, Store
+from rlm_dspy.runs.row import Row
+from rlm_dspy.runs.store import Store
 
 By = Literal["model", "program", "day"]
 # The kinds that say what was charged, and when.

@@ -13,79 +13,22 @@ import sqlite3
 import threading
 import time
 import zlib
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from rlm_dspy.errors import StoreError
 from rlm_dspy.exchange import Exchange, digest
-from rlm_dspy.runs.tables import COLUMNS, SCHEMA, VERSION
+from rlm_dspy.runs.database import MEMORY, Database
+from rlm_dspy.runs.row import Row
+from rlm_dspy.runs.tables import COLUMNS
 
-MEMORY = ":memory:"
-# How long a write waits for another process's, seconds.
-BUSY_SECONDS = 30.0
 # Longer texts are kept compressed, bytes.
 _PACKED_FROM = 4_096
 _COLUMNS_OF_EVENT = ("data", "messages", "outputs")
 
 
-class Row(NamedTuple):
-    """What the store says of a run.
-
-    Args:
-        id: The run's.
-        created: When it began, seconds since 1970.
-        updated: When it was written to last.
-        state: "running", "completed", "partial" or "failed".
-        reason: Why it is not completed; empty otherwise.
-        question: What was asked.
-        answer: Its outputs as JSON; empty while there are none.
-        signature: Its inputs and outputs.
-        model: The model that plans.
-        sub_model: The model for sub-queries.
-        program: What ran it: "rlm ask", or the module's name.
-        spend: What it cost, as JSON; empty while it runs.
-        parent: The run that it was forked from, if any.
-        version: The version of its events.
-        record: "full" or "metadata".
-        pid: The process that runs it.
-        host: The machine that runs it.
-    """
-
-    id: str
-    created: float
-    updated: float
-    state: str
-    reason: str
-    question: str
-    answer: str
-    signature: str
-    model: str
-    sub_model: str
-    program: str
-    spend: str
-    parent: str
-    version: int
-    record: str
-    pid: int
-    host: str
-
-    @property
-    def is_alive(self) -> bool:
-        """Whether the process that runs it still does, as far as this machine can tell."""
-        if self.state != "running" or self.pid <= 0 or self.host != socket.gethostname():
-            return False
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except OSError:
-            return True
-        return True
-
-
-class Store:
+class Store(Database):
     """The runs in one file.
 
     Args:
@@ -96,93 +39,12 @@ class Store:
     """
 
     def __init__(self, path: str | Path):
-        self.path = str(path)
-        self._lock = threading.RLock()
-        self._pid = os.getpid()
+        # Which texts of which runs are in the file.
         self._seen: set[tuple[str, str]] = set()
-        self._db = self._opened()
+        super().__init__(path)
 
-    def _opened(self) -> sqlite3.Connection:
-        try:
-            if self.path != MEMORY:
-                Path(self.path).expanduser().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            db = sqlite3.connect(
-                str(Path(self.path).expanduser()) if self.path != MEMORY else MEMORY,
-                timeout=BUSY_SECONDS,
-                isolation_level=None,
-                check_same_thread=False,
-            )
-            if self.path != MEMORY:
-                os.chmod(Path(self.path).expanduser(), 0o600)
-            _use_log(db)
-            db.execute("PRAGMA synchronous = NORMAL")
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version > VERSION:
-                raise StoreError(
-                    f"The run store {self.path} was written by a newer version (its format is "
-                    f"{version}, this one knows {VERSION}): update rlm_dspy, or name another file "
-                    "by RLM_STORE.",
-                    path=self.path,
-                )
-            if version < VERSION:
-                db.executescript(f"BEGIN IMMEDIATE; {SCHEMA} PRAGMA user_version={VERSION}; COMMIT")
-        except (sqlite3.Error, OSError) as error:
-            raise self._failure(error) from error
-        return db
-
-    def close(self) -> None:
-        """Closes the file."""
-        with self._lock:
-            self._db.close()
-
-    @contextmanager
-    def _writing(self) -> Generator[sqlite3.Connection]:
-        with self._lock:
-            self._follow_fork()
-            try:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield self._db
-                self._db.execute("COMMIT")
-            except sqlite3.Error as error:
-                self._undo()
-                raise self._failure(error) from error
-            except BaseException:
-                self._undo()
-                raise
-
-    def _undo(self) -> None:
+    def _forget(self) -> None:
         self._seen.clear()
-        try:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-        except sqlite3.Error:  # the failure itself is what is told
-            return
-
-    def _follow_fork(self) -> None:
-        """A connection may not be carried over a fork."""
-        if self._pid != os.getpid():
-            self._pid, self._seen = os.getpid(), set()
-            self._db = self._opened()
-
-    def _all(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with self._lock:
-            self._follow_fork()
-            try:
-                return self._db.execute(sql, values).fetchall()
-            except sqlite3.Error as error:
-                raise self._failure(error) from error
-
-    def _failure(self, error: Exception) -> StoreError:
-        what = str(error)
-        advice = "name another file by RLM_STORE, or turn recording off by RLM_RECORD=off"
-        if "full" in what or "No space" in what:
-            advice = "make room there, delete runs (`rlm delete`), or " + advice
-        elif "not a database" in what or "malformed" in what:
-            advice = "it is no run store or is broken: move it away, or " + advice
-        return StoreError(
-            f"The run store {self.path} cannot be used: {what}. {advice[0].upper()}{advice[1:]}.",
-            path=self.path,
-        )
 
     # Writing.
 
@@ -470,30 +332,6 @@ class Store:
             row[0]: dict(zip(("verdict", "gold", "note"), row[1:], strict=True)) for row in rows
         }
 
-    def select(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """What a query finds.
-
-        Raises:
-            StoreError: The file cannot be read.
-        """
-        return self._all(sql, values)
-
-    def transaction(self) -> AbstractContextManager[sqlite3.Connection]:
-        """A transaction that no other process writes in the middle of.
-
-        Raises:
-            StoreError: The file cannot be written; nothing of it was.
-        """
-        return self._writing()
-
-    def size(self) -> int:
-        """What the runs take, in bytes."""
-        pages, free, page = (
-            self._all(f"PRAGMA {name}")[0][0]
-            for name in ("page_count", "freelist_count", "page_size")
-        )
-        return (pages - free) * page
-
     def _size_of(self, run: str) -> int:
         sizes = " + ".join(f"coalesce(length({name}), 0)" for name in _COLUMNS_OF_EVENT)
         own = f"SELECT coalesce(sum({sizes}), 0) FROM events WHERE run = ?"
@@ -513,19 +351,6 @@ class Store:
 def _like(text: str) -> str:
     """A pattern of SQL for whatever has a text in it."""
     return "%" + "".join(f"\\{c}" if c in "%_\\" else c for c in text) + "%"
-
-
-def _use_log(db: sqlite3.Connection) -> None:
-    """Turns the write-ahead log on; SQLite does not wait by itself while another one does."""
-    until = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError as error:
-            if "locked" not in str(error) or time.monotonic() > until:
-                raise
-            time.sleep(0.01)
 
 
 def _age(row: Row) -> float:

@@ -25,7 +25,8 @@ from rlm_dspy.events import (
 )
 from rlm_dspy.run import Run
 from rlm_dspy.runs.record import Mode, Record
-from rlm_dspy.runs.store import Row, Store
+from rlm_dspy.runs.row import Row
+from rlm_dspy.runs.store import Store
 
 # The format of a run's own file.
 FORMAT = 1

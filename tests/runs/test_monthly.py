@@ -25,7 +25,8 @@ from rlm_dspy.events import Charged, as_json
 from rlm_dspy.recording import store_of
 from rlm_dspy.rerunning import load
 from rlm_dspy.runs.monthly import MonthlyCap, month_of, monthly_cap
-from rlm_dspy.runs.store import Row, Store
+from rlm_dspy.runs.row import Row
+from rlm_dspy.runs.store import Store
 from rlm_dspy.testing import ScriptedLM, code
 
 CAP = 1.0

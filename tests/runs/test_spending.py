@@ -10,8 +10,9 @@ from rlm_dspy import RLM, RLMOptions
 from rlm_dspy.cli import run as rlm
 from rlm_dspy.events import Charged, Planned, RunEnded, RunResumed, as_json
 from rlm_dspy.recording import store_of
+from rlm_dspy.runs.row import Row
 from rlm_dspy.runs.spending import charges, spent
-from rlm_dspy.runs.store import Row, Store
+from rlm_dspy.runs.store import Store
 from rlm_dspy.testing import ScriptedLM, code
 
 BEGAN = datetime(2026, 11, 20, 23, 0, tzinfo=UTC).timestamp()

@@ -16,7 +16,8 @@ from chat_server import ChatServer
 from rlm_dspy import RLM, RLMOptions, StoreError
 from rlm_dspy.recording import store_of
 from rlm_dspy.rerunning import load
-from rlm_dspy.runs.store import Row, Store, open_store
+from rlm_dspy.runs.row import Row
+from rlm_dspy.runs.store import Store, open_store
 from rlm_dspy.runs.stored import Stored
 from rlm_dspy.testing import ScriptedLM, code
 
