@@ -115,8 +115,8 @@ def synth_plan(reading: Reading) -> tuple[str, ...] | None:
             for asked, needs, code in _QUESTIONS:
                 if found := re.match(asked, rest):
                     if needs == LABELS and test == "True":
-                        labels = reading.text_labels()
-                        return reading.texts(), labels + _filled(code, found, reading)
+                        labels = reading.texts() + reading.text_labels()
+                        return (labels + _filled(code, found, reading),)
                     labels = "" if needs == ROWS else reading.labels()
                     return reading.rows(), part + labels + _filled(code, found, reading)
     return None
