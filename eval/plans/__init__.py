@@ -19,6 +19,8 @@ from eval.plans.synth import synth_plan
 HEAD = "SIMULATED plan"
 _SHORT = re.compile(r"^(\w+)(?: \(.*?\))? = (['\"].*['\"])$", re.MULTILINE)
 _LONG = re.compile(r"^(\w+)(?: \(.*?\))?: (?:Context|str)\b", re.MULTILINE)
+# The beginning of a text that lists its labels, as a prompt shows it.
+_LISTED = "categories: '"
 _SUBMIT = re.compile(r"SUBMIT\((\w+)=")
 
 
@@ -61,5 +63,5 @@ def _read(prompt: str, label_names: Mapping[str, Sequence[str]]) -> Reading | No
     for name, value in short.items():
         if submit and value in label_names:
             texts = [*_LONG.findall(prompt), *(other for other in short if other != name)]
-            return Reading(value, texts[0], submit[1], label_names[value])
+            return Reading(value, texts[0], submit[1], label_names[value], _LISTED in prompt)
     return None

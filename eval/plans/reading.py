@@ -18,13 +18,19 @@ for month, day, year, user, text in re.findall(pattern, {context}):
 print(len(rows), rows[:2])
 """
 _TEXTS = r"""
+import re
 lines = [line for line in {context}.splitlines() if " || Instance: " in line]
 texts = [line.partition(" || Instance: ")[2] for line in lines]"""
 # The same line asks in every plan: a small model that is shown plans mixes them where they differ.
 _ASKED = """
+names = {names}
 if not all(labels):
-    labels = ask_each("Which of these is it: {listed}?", texts, returns={{"enum": {names}}})
+    asked = "Which of these is it: " + ", ".join(names) + "?"
+    labels = ask_each(asked, texts, returns={{"enum": names}})
 """
+# Read where the text lists them: a small model that is shown plans with the names in them copies
+# names from the beginning of a text that its prompt shows, which is cut in the middle of one.
+_LISTED = """sorted(re.findall(r"'([^']+)'", {context}[: {context}.find("Date: ")]))"""
 _TEXT_LABELS = """
 labels = [text.partition(" || Label: ")[2] for text in texts]"""
 _LABELS = """
@@ -41,12 +47,14 @@ class Reading:
         context: The name of the variable that holds the text.
         output: The output to submit.
         names: The labels that the lines may have; empty where there are none.
+        lists_names: Whether the text is known to list them, in quotes, before its first line.
     """
 
     question: str
     context: str
     output: str
     names: Sequence[str] = ()
+    lists_names: bool = False
 
     def rows(self) -> str:
         """Code that parses the lines to `rows` of (date, user, text, label or "")."""
@@ -65,4 +73,5 @@ class Reading:
         return _LABELS + self._asked()
 
     def _asked(self) -> str:
-        return _ASKED.format(listed=", ".join(self.names), names=list(self.names))
+        listed = _LISTED.format(context=self.context)
+        return _ASKED.format(names=listed if self.lists_names else list(self.names))
