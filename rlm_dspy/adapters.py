@@ -12,7 +12,7 @@ with `ChatAdapter` keep working.
 import ast
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
 
 from rlm_dspy.coercion import coerce_text, type_name, validated
 from rlm_dspy.fencing import fence
-from rlm_dspy.signatures import is_plan, is_special, turns_of
+from rlm_dspy.signatures import is_plan, is_special, steps_before, turns_of
 
 # A reply ends with its block: what a model writes after it is imagined output.
 STOP = ("\n```\n", "\nOutput:")
@@ -71,13 +71,15 @@ class ReplAdapter(ChatAdapter):
 
     async def acall(self, lm, lm_kwargs, signature, demos, inputs):
         """Adds what the server takes to the request, and asks."""
-        kwargs = {**self._request(lm, signature, inputs), **lm_kwargs}
-        return await super().acall(lm, kwargs, signature, demos, inputs)
+        request = self._request(lm, signature, inputs)
+        demos = _as_written(demos, request) if is_plan(signature) else demos
+        return await super().acall(lm, {**request, **lm_kwargs}, signature, demos, inputs)
 
     def __call__(self, lm, lm_kwargs, signature, demos, inputs):
         """Adds what the server takes to the request, and asks."""
-        kwargs = {**self._request(lm, signature, inputs), **lm_kwargs}
-        return super().__call__(lm, kwargs, signature, demos, inputs)
+        request = self._request(lm, signature, inputs)
+        demos = _as_written(demos, request) if is_plan(signature) else demos
+        return super().__call__(lm, {**request, **lm_kwargs}, signature, demos, inputs)
 
     def format(self, signature, demos, inputs) -> list[dict[str, Any]]:
         """The chat messages: system text, demos, the turns so far, the new turn."""
@@ -137,6 +139,21 @@ class ReplAdapter(ChatAdapter):
             schema = {"name": "outputs", "schema": schema}
             return {"response_format": {"type": "json_schema", "json_schema": schema}}
         return {}
+
+
+def _as_written(demos: Sequence[Any], request: Mapping[str, Any]) -> list[Any]:
+    """A planner's demos as the planner can write them: without prose where a grammar forbids it.
+
+    A teacher's prose before the code becomes a comment in it otherwise, and a 0.5B model stops
+    after that.
+    """
+    if "extra_body" not in request:
+        return list(demos)
+    bare: list[Any] = []
+    for demo in demos:
+        steps = [{**turn, "reasoning": None} for turn in steps_before(demo)]
+        bare.append({**demo, "reasoning": None, "history": {"messages": steps}})
+    return bare
 
 
 def _grammar(gbnf: str) -> dict[str, Any]:

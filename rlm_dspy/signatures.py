@@ -221,7 +221,7 @@ def turns_of(demos: Sequence[Any], signature: type[dspy.Signature]) -> list[Any]
     """
     if not is_plan(signature):
         return list(demos)
-    told = [[*_steps_before(demo), demo] for demo in demos]
+    told = [[*steps_before(demo), demo] for demo in demos]
     said = [[[turn.get(name) for name in _TOLD] for turn in turns] for turns in told]
 
     def is_told_by_another(one: int) -> bool:
@@ -234,7 +234,7 @@ def turns_of(demos: Sequence[Any], signature: type[dspy.Signature]) -> list[Any]
     return [turn for n, turns in enumerate(told) if not is_told_by_another(n) for turn in turns]
 
 
-def _steps_before(demo: Any) -> list[Any]:
+def steps_before(demo: Any) -> list[Any]:
     """The turns in the history of a planner's demo, which is a dict once it was saved."""
     history = demo.get("history")
     if isinstance(history, Mapping):
@@ -250,6 +250,6 @@ def fits(demo: Any, signature: type[dspy.Signature]) -> bool:
         return False
     turns = [{name: demo.get(name) for name in signature.fields}]
     if is_plan(signature):  # a history is as long as its steps are many: each has to be short
-        turns = [{**turns[0], "history": None}, *_steps_before(demo)]
+        turns = [{**turns[0], "history": None}, *steps_before(demo)]
     shown = [value for turn in turns for value in turn.values() if value is not None]
     return all(len(str(value)) <= MAX_DEMO_CHARS for value in shown)

@@ -250,6 +250,17 @@ def test_a_demo_of_a_later_step_comes_with_the_steps_before_it():
     assert said == ["one", "Output:\n1", "Output:\n2", "two", "V"]
 
 
+@pytest.mark.parametrize(("constraint", "prose"), [("grammar", False), (None, True)])
+def test_demos_are_as_the_planner_can_write_them(constraint, prose):
+    first = {"variables": "one", "reasoning": "Look.", "code": "a = 1"}
+    demo = dspy.Example(output="1", history={"messages": [first]}, reasoning="Now.", code="b = 2")
+    asking = {"demos": [demo], "variables": "V", "rules": "R", "history": dspy.History(messages=[])}
+    lm, _ = asked(PlanStep, code("c = 3"), wire=Wire(constraint=constraint), **asking)
+    said = [turn["content"] for turn in lm.messages if turn["role"] == "assistant"]
+    bare = [code("a = 1"), code("b = 2")]
+    assert said == ([f"Look.\n\n{bare[0]}", f"Now.\n\n{bare[1]}"] if prose else bare)
+
+
 def test_demos_of_other_predictors():
     demos = [dspy.Example(question="1 + 1?", text="sums", response=2)]
     messages = ReplAdapter().format(typed(int), demos, {"question": "2 + 2?"})
