@@ -2,8 +2,9 @@
 
 For the questions of `oolong_synth` (generated or published), `oolong_pairs` and `niah`. The code
 parses the context itself, asks one sub-query about each thing that has to be judged by its meaning,
-and does the rest in Python. A plan has two steps: look, then ask, count and submit; or one, where
-nothing of the lines matters but their labels, so that a small model can follow it.
+and does the rest in Python. A plan has two steps: look, then ask, count and submit. Where nothing
+of the lines matters but their labels, the first step is the same for all questions, and the second
+one is what the question, which stands right before it, asks for: a small model can follow that.
 """
 
 import ast
@@ -37,17 +38,16 @@ def plan_for(prompt: str, steps: int, label_names: Mapping[str, Sequence[str]]) 
         `label_names`, the code submits nothing.
     """
     reading = _read(prompt, label_names)
-    codes = ("SUBMIT()",) if reading is None else code_for(reading)
-    code = codes[min(steps, len(codes) - 1)]
+    code = "SUBMIT()" if reading is None else code_for(reading)[min(steps, 1)]
     return f"{HEAD}, step {steps + 1}.\n\n```python\n# {HEAD}\n{code.strip()}\n```"
 
 
-def code_for(reading: Reading) -> tuple[str, ...]:
-    """The code of each step for a question."""
+def code_for(reading: Reading) -> tuple[str, str]:
+    """The code of the two steps for a question."""
     for plan in (needle_plan, pairs_plan, synth_plan):
         if (code := plan(reading)) is not None:
             return code
-    return ("SUBMIT()",)
+    return "SUBMIT()", "SUBMIT()"
 
 
 def _short_values(prompt: str) -> Iterator[tuple[str, str]]:

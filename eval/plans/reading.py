@@ -19,6 +19,7 @@ print(len(rows), rows[:2])
 """
 _TEXTS = r"""
 import re
+from collections import Counter
 lines = [line for line in {context}.splitlines() if " || Instance: " in line]
 texts = [line.partition(" || Instance: ")[2] for line in lines]"""
 # The same line asks in every plan: a small model that is shown plans mixes them where they differ.
@@ -60,13 +61,10 @@ class Reading:
         """Code that parses the lines to `rows` of (date, user, text, label or "")."""
         return _ROWS.format(months=[name[:3] for name in MONTHS], context=self.context)
 
-    def texts(self) -> str:
-        """Shorter code, where dates and users do not matter: the lines' `texts`."""
-        return _TEXTS.format(context=self.context)
-
-    def text_labels(self) -> str:
-        """Code that gets the `labels` of `texts`, by sub-queries where they show none."""
-        return _TEXT_LABELS + self._asked()
+    def texts_and_labels(self) -> str:
+        """Code that gets the lines' `texts` and `labels`, by sub-queries where they show none."""
+        texts = _TEXTS.format(context=self.context)
+        return f"{texts}{_TEXT_LABELS}{self._asked()}print(Counter(labels))\n"
 
     def labels(self) -> str:
         """Code that gets the `labels` of `part`, by sub-queries where the rows show none."""

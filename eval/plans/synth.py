@@ -106,8 +106,8 @@ _QUESTIONS = (
 )
 
 
-def synth_plan(reading: Reading) -> tuple[str, ...] | None:
-    """The code of each step; None for a question that it does not know."""
+def synth_plan(reading: Reading) -> tuple[str, str] | None:
+    """The two steps; None for a question that it does not know."""
     for pattern, test in _SCOPES:
         if scope := re.match(pattern, reading.question):
             rest = reading.question[scope.end() :]
@@ -115,8 +115,7 @@ def synth_plan(reading: Reading) -> tuple[str, ...] | None:
             for asked, needs, code in _QUESTIONS:
                 if found := re.match(asked, rest):
                     if needs == LABELS and test == "True":
-                        labels = reading.texts() + reading.text_labels()
-                        return (labels + _filled(code, found, reading),)
+                        return reading.texts_and_labels(), _filled(code, found, reading)
                     labels = "" if needs == ROWS else reading.labels()
                     return reading.rows(), part + labels + _filled(code, found, reading)
     return None
