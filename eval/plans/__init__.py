@@ -3,13 +3,15 @@
 For the questions of `oolong_synth` (generated or published), `oolong_pairs` and `niah`. The code
 parses the context itself, asks one sub-query about each thing that has to be judged by its meaning,
 and does the rest in Python. A plan has two steps: look, then ask, count and submit. Where nothing
-of the lines matters but their labels, the first step is the same for all questions, and the second
-one is what the question, which stands right before it, asks for: a small model can follow that.
+of the lines matters but their labels, the first step is the same for all questions and prints their
+counts, and the second one submits what the question, which stands right before it, asks of those: a
+small model can follow that.
 """
 
 import ast
 import contextlib
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from eval.plans.needles import needle_plan
@@ -22,6 +24,7 @@ _SHORT = re.compile(r"^(\w+)(?: \(.*?\))? = (['\"].*['\"])$", re.MULTILINE)
 _LONG = re.compile(r"^(\w+)(?: \(.*?\))?: (?:Context|str)\b", re.MULTILINE)
 # The beginning of a text that lists its labels, as a prompt shows it.
 _LISTED = "categories: '"
+_COUNTS = re.compile(r"^Counter\((\{.*\})\)$", re.MULTILINE)
 _SUBMIT = re.compile(r"SUBMIT\((\w+)=")
 
 
@@ -39,6 +42,8 @@ def plan_for(prompt: str, steps: int, label_names: Mapping[str, Sequence[str]]) 
     """
     reading = _read(prompt, label_names)
     code = "SUBMIT()" if reading is None else code_for(reading)[min(steps, 1)]
+    if steps and (counts := _COUNTS.findall(prompt)):
+        code = _from_counts(code, ast.literal_eval(counts[-1]))
     return f"{HEAD}, step {steps + 1}.\n\n```python\n# {HEAD}\n{code.strip()}\n```"
 
 
@@ -48,6 +53,13 @@ def code_for(reading: Reading) -> tuple[str, str]:
         if (code := plan(reading)) is not None:
             return code
     return "SUBMIT()", "SUBMIT()"
+
+
+def _from_counts(code: str, counts: Mapping[str, int]) -> str:
+    """The last step, as one who has read the printed counts writes it."""
+    submitted: dict[str, str] = {}
+    exec(code, {"labels": list(Counter(counts).elements()), "SUBMIT": submitted.update})
+    return f"SUBMIT({', '.join(f'{name}={value!r}' for name, value in submitted.items())})"
 
 
 def _short_values(prompt: str) -> Iterator[tuple[str, str]]:
