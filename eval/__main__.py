@@ -37,7 +37,7 @@ Lengths = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Which examples.")]
 Generated = Annotated[bool, typer.Option("--generated", help="Make the data, download nothing.")]
-Group = Annotated[str | None, typer.Option(help="Only the examples of a group.")]
+Group = Annotated[str | None, typer.Option(help="Only the examples of a group, or GROUP/KIND.")]
 Planned = Annotated[
     bool | None,
     typer.Option(

@@ -30,7 +30,8 @@ class Data:
         lengths: The lengths in tokens; None for the task's own.
         seed: Which ones.
         generated: Whether they are made instead of loaded.
-        group: Only those of a group; None for all.
+        group: Only those of a group, or of a kind of question in it ("counting/NUMERIC_ONE_CLASS");
+            None for all.
     """
 
     task: str
@@ -49,13 +50,20 @@ class Data:
         """
         lengths = {} if self.lengths is None else {"lengths": self.lengths}
         found = load(self.task, n=self.n, seed=self.seed, generated=self.generated, **lengths)
-        chosen = [e for e in found if self.group in (None, e.group)]
+        chosen = [e for e in found if self.group in (None, e.group, _kind(e))]
         if not chosen:
-            groups = ", ".join(sorted({example.group for example in found}))
+            names = {name for e in found for name in (e.group, _kind(e))}
+            groups = ", ".join(sorted(names))
             raise ConfigurationError(
                 f"{self.task} has no examples of the group {self.group!r} here, but of: {groups}."
             )
         return chosen
+
+
+def _kind(example: dspy.Example) -> str:
+    """An example's group and, where its task tells kinds of questions apart, the kind."""
+    kind = example.get("question_type", "").removeprefix("TASK_TYPE.")
+    return f"{example.group}/{kind}" if kind else example.group
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from typer.testing import CliRunner
 import programs
 from eval.__main__ import app
 from eval.oracle import SIMULATED
+from eval.runs import Data
 from eval.tasks import task_named
 from rlm_dspy import ConfigurationError
 
@@ -67,6 +69,16 @@ def test_run_with_all_that_can_be_chosen(tmp_path):
     start = json.loads((out / "results.jsonl").read_text().splitlines()[0])["settings"]
     assert (start["examples"], start["group"], start["planned"]) == (2, "user", False)
     assert (start["lm"], start["sub_lm"]) == ("simulated/oracle:0", "simulated/oracle:0.1")
+
+
+def test_a_kind_of_question_can_be_chosen():
+    kind = Data("oolong_synth", 24, (1024,), generated=True, group="counting/NUMERIC_ONE_CLASS")
+    found = kind.examples()
+    assert found
+    assert all("how many data points" in example.question for example in found)
+    assert len(found) < len(replace(kind, group="counting").examples())
+    with pytest.raises(ConfigurationError, match="counting/LEAST_FREQ"):
+        replace(kind, group="counting/NONE").examples()
 
 
 def test_optimize(tmp_path):
