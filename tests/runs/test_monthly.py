@@ -318,5 +318,6 @@ def test_runs_in_threads_share_it():
         results = parallel([(rlm, example) for example in examples])
     reasons = [result.run.reason for result in results]
     assert set(reasons) == {"monthly_dollars"}
-    assert 0.04 < spent() <= 0.05
+    # What the others had reserved when a run found nothing left is left over.
+    assert 0.025 < spent() <= 0.05
     assert monthly_cap("next").left() == pytest.approx(0.05 - spent())
