@@ -1,6 +1,7 @@
 """The report of a tuning: both programs on the test split, the gain, the bill, the prompts."""
 
 from pathlib import Path
+from typing import Any
 
 from bench.tables import table
 from eval.records import Record
@@ -91,9 +92,15 @@ def _verdict(tuned: Tuned, out: Path) -> str:
     return (
         f"Saved to {out}{gate}. The same measurement again:\n\n"
         f"    uv run --all-extras python -m eval run {settings['task']} "
-        f"--program {settings['program']}{planned} --load {out} "
+        f"--program {settings['program']}{planned}{_models(settings)} --load {out} "
         f"--same-as {out.with_suffix('') / 'after'} --out FOLDER"
     )
+
+
+def _models(settings: dict[str, Any]) -> str:
+    """The models' options; a simulated model's name begins with what its option does not say."""
+    lm, sub_lm = (settings[name].removeprefix("simulated/") for name in ("lm", "sub_lm"))
+    return f" --lm {lm}" + (f" --sub-lm {sub_lm}" if sub_lm != lm else "")
 
 
 def _search(tuned: Tuned) -> str:

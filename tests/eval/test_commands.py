@@ -89,21 +89,10 @@ def test_optimize(tmp_path):
     assert text.startswith(SIMULATED)
     assert out.with_suffix(".md").read_text() == text.rstrip("\n") + "\n"
     again = tmp_path / "again"
-    evaluated(
-        "run",
-        "oolong_synth",
-        "--program",
-        "aggregate",
-        "--recipe",
-        "--lm",
-        "oracle:0.3",
-        "--load",
-        out,
-        "--same-as",
-        tmp_path / "tuned" / "after",
-        "--out",
-        again,
+    [printed] = re.findall(
+        r"^    uv run .* python -m eval (run .*) --out FOLDER$", text, re.MULTILINE
     )
+    evaluated(*shlex.split(printed), "--out", again)
     after, same = (
         [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
         for folder in (tmp_path / "tuned" / "after", again)

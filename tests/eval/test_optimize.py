@@ -193,8 +193,8 @@ def test_a_report_says_how_to_measure_the_same_again(tmp_path):
     result, out = tuned(tmp_path, "gepa", prompted_lm(EXAMPLES))
     report = tuning_report(result, out)
     assert (
-        f"--program aggregate --plan --load {out} --same-as {tmp_path / 'tuned' / 'after'}"
-        in report
+        f"--program aggregate --plan --lm {prompted_lm(EXAMPLES).model} --load {out} "
+        f"--same-as {tmp_path / 'tuned' / 'after'}" in report
     )
     assert "-You solve a task by writing Python in a REPL." in report
     assert f"+You write Python in a REPL. {PLAN}" in report
