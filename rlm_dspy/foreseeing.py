@@ -50,6 +50,10 @@ def foreseen(context: "Context", models: Models, budget: "Budget") -> Foreseen |
     Returns:
         The job; None for one that costs nothing that is known, or that is small: so short that
         one call can read it whole.
+
+    Raises:
+        ConfigurationError: `RLM_MONTHLY_DOLLARS` is no amount of dollars.
+        StoreError: The store that the monthly cap is kept in cannot be used.
     """
     from rlm_dspy.options import CHARS_PER_TOKEN, RLMOptions
 
@@ -59,9 +63,8 @@ def foreseen(context: "Context", models: Models, budget: "Budget") -> Foreseen |
     bounds = _bounds(models, budget, options.max_tokens)
     if not bounds:
         return None
-    dollars, bound = min(bounds)
-    if budget.dollars is not None and budget.dollars <= dollars:
-        dollars, bound = budget.dollars, "the limit of --budget-dollars"
+    # Of equal ones a limit of dollars is said: a user knows that one.
+    dollars, bound = min(_limits(budget) + bounds, key=lambda each: each[0])
     return Foreseen(len(context.documents), len(context) // CHARS_PER_TOKEN, dollars, bound)
 
 
@@ -70,6 +73,18 @@ def threshold() -> float:
     from rlm_dspy.settings import settings
 
     return settings().rlm_confirm_dollars
+
+
+def _limits(budget: "Budget") -> list[tuple[float, str]]:
+    """The limits in dollars, each with its name."""
+    from rlm_dspy.runs.monthly import monthly_cap
+
+    found = []
+    if budget.dollars is not None:
+        found.append((budget.dollars, "the limit of --budget-dollars"))
+    if (cap := monthly_cap("rlm ask")) is not None:
+        found.append((max(cap.left(), 0.0), f"what is left of {cap}"))
+    return found
 
 
 def _bounds(models: Models, budget: "Budget", reply: int) -> list[tuple[float, str]]:

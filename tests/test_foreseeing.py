@@ -8,6 +8,7 @@ from rlm_dspy.choosing import Models
 from rlm_dspy.foreseeing import foreseen, threshold
 from rlm_dspy.models import price_of
 from rlm_dspy.options import CHARS_PER_TOKEN
+from rlm_dspy.runs.monthly import monthly_cap
 
 LARGE = Context.from_text("The clerk went home. " * 5_000)
 SMALL = Context.from_text("The clerk went home.")
@@ -51,6 +52,23 @@ def test_the_tightest_limit_counts(limits, dollars, bound):
     job = foreseen(LARGE, Models(lm(MINI)), Budget(calls=1_000, **limits))
     assert job.dollars == pytest.approx(dollars)
     assert bound in job.bound
+
+
+@pytest.mark.parametrize(
+    ("spent", "limit", "dollars", "bound"),
+    [
+        (0.5, None, 1.5, "what is left of 2 dollars a month (RLM_MONTHLY_DOLLARS)"),
+        (0.5, 0.25, 0.25, "the limit of --budget-dollars"),
+        (3.0, 0.25, 0.0, "what is left of 2 dollars a month (RLM_MONTHLY_DOLLARS)"),
+    ],
+)
+def test_what_is_left_of_the_month_counts(monkeypatch, tmp_path, spent, limit, dollars, bound):
+    monkeypatch.setenv("RLM_STORE", str(tmp_path / "runs.sqlite"))
+    monkeypatch.setenv("RLM_MONTHLY_DOLLARS", "10")
+    monthly_cap("another run").reserve(spent, held=0)
+    monkeypatch.setenv("RLM_MONTHLY_DOLLARS", "2")
+    job = foreseen(LARGE, Models(lm(MINI)), Budget(calls=1_000, dollars=limit))
+    assert (job.dollars, job.bound) == (dollars, bound)
 
 
 @pytest.mark.parametrize(
