@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
 _SHOWN_CHARS = 300
-_AS_MARKDOWN = (".html", ".htm", ".docx")
+_AS_MARKDOWN = (".html", ".xhtml", ".htm", ".docx")
 # The title of a file that belongs to an entry of a bibliography begins with the entry's key.
 _KEY = re.compile(r"\[@[^\]\s]+\] ")
 

@@ -34,7 +34,6 @@ _SIGNATURES = {
     b"GIF8": "a GIF image",
     b"\x7fELF": "a program",
     b"SQLite format 3": "an SQLite database",
-    b"PAR1": "a Parquet file",
     b"\xd0\xcf\x11\xe0": "an old office document",
 }
 

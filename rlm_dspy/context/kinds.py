@@ -61,8 +61,11 @@ _MAIL = re.compile(
     rb"(?=[\s\S]*?^From:)",
     re.I | re.M,
 )
+# Its types alone are words that other JSON uses too: a name that only CSL has is asked for beside.
 _CSL = re.compile(
-    rb'\s*\[\s*\{(?=[\s\S]*?"id"\s*:)[\s\S]*?"type"\s*:\s*"'
+    rb'\s*\[\s*\{(?=[\s\S]*?"id"\s*:)'
+    rb'(?=[\s\S]*?"(?:issued|DOI|ISBN|container-title|citation-key|family)"\s*:)'
+    rb'[\s\S]*?"type"\s*:\s*"'
     rb"(?:article|bill|book|broadcast|chapter|classic|collection|dataset|document|entry|event|"
     rb"figure|graphic|hearing|interview|legal_case|legislation|manuscript|map|motion_picture|"
     rb"musical_score|pamphlet|paper-conference|patent|performance|periodical|personal_comm"

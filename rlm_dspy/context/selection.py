@@ -109,7 +109,11 @@ def _reason(path: Path, root: Path, *, is_folder: bool, hidden: bool) -> str:
     if is_folder and path.name in _VERSION_CONTROL:
         return "version control"
     if path.is_symlink():
-        if not path.resolve().is_relative_to(root):
+        try:
+            target = path.resolve()
+        except (OSError, RuntimeError):  # Python below 3.13 raises RuntimeError for a loop
+            return "a link that leads nowhere"
+        if not target.is_relative_to(root):
             return "a link that leads out of the folder"
         if is_folder:
             return "a link to a folder"

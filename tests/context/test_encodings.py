@@ -43,3 +43,8 @@ def test_a_large_file_in_another_encoding(tmp_path, monkeypatch):
     context = Context.from_path(tmp_path)
     assert str(context) == GERMAN * 100
     assert [reason for _, reason in context.skipped] == ["binary (it has zero bytes)"]
+
+
+def test_a_text_that_begins_as_a_parquet_file_does(tmp_path):
+    (tmp_path / "a.txt").write_text("PAR1 of the course is long.")
+    assert str(Context.from_path(tmp_path / "a.txt")) == "PAR1 of the course is long."

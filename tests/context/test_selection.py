@@ -82,6 +82,13 @@ def test_hidden_files_and_version_control(tmp_path):
     assert reasons == {".git": "version control", "x/.svn": "version control"}
 
 
+def test_a_link_to_itself(tmp_path):
+    tree(tmp_path, "a.txt")
+    (tmp_path / "loop").symlink_to("loop")
+    assert chosen(tmp_path) == ["a.txt"]
+    assert left_out(tmp_path) == {"loop": "a link that leads nowhere"}
+
+
 def test_a_limit_on_size(tmp_path):
     tree(tmp_path, "a.txt")
     (tmp_path / "big.txt").write_text("b" * 100)

@@ -5,10 +5,12 @@ archive or that are encrypted are named and left out; a bomb is refused before i
 the archive declares its sizes (zip, tar), and where it goes too far otherwise.
 """
 
+import lzma
 import re
 import stat
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
@@ -16,6 +18,8 @@ from rlm_dspy.context.readers.base import Blob, Skipped
 from rlm_dspy.context.readers.limits import Exhausted, Unreadable
 from rlm_dspy.context.readers.zips import opened_zip
 
+# What `zipfile` and the decompressors below it raise over one broken member; the rest can be read.
+_DAMAGES = (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, zlib.error, lzma.LZMAError)
 _DRIVE = re.compile(r"[A-Za-z]:")
 _ENCRYPTED = 0x1
 _UTF8 = 0x800
@@ -44,7 +48,7 @@ def _zip_members(blob: Blob) -> Iterator[Blob | Skipped]:
                 continue
             try:
                 data = archive.read(info)
-            except (zipfile.BadZipFile, NotImplementedError, EOFError) as error:
+            except _DAMAGES as error:
                 yield _left_out(blob, name, f"damaged ({error})")
                 continue
             blob.allowance.expand(len(data))

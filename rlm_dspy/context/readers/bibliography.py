@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rlm_dspy.context.readers import text
 from rlm_dspy.context.readers.base import Blob, Part, Skipped, needed
 from rlm_dspy.context.readers.limits import Unreadable
 
@@ -40,7 +41,13 @@ def read(blob: Blob, kind: str) -> Iterator[Part | Skipped]:
         blob: The file.
         kind: "bibtex" or "csl".
     """
-    entries, failed = entries_of(blob, kind)
+    try:
+        entries, failed = entries_of(blob, kind)
+    except (Unreadable, ArithmeticError, LookupError, TypeError, ValueError):
+        if blob.suffix != ".json":
+            raise
+        yield from text.read(blob, "json")  # that it is a bibliography was a guess
+        return
     for entry in entries:
         lines = "".join(f"{name}: {value}\n" for name, value in entry.fields.items())
         about = {
@@ -57,8 +64,8 @@ def entries_of(blob: Blob, kind: str) -> tuple[list[Entry], list[tuple[str, str]
     Raises:
         Unreadable: It is no bibliography.
     """
-    text, _ = blob.text()
-    return _of_bibtex(text) if kind == "bibtex" else (_of_csl(text), [])
+    written, _ = blob.text()
+    return _of_bibtex(written) if kind == "bibtex" else (_of_csl(written), [])
 
 
 def attached(entry: Entry, folder: Path) -> Iterator[Path | str]:
@@ -91,21 +98,21 @@ def _is_file(path: Path) -> bool:
         return False
 
 
-def _of_bibtex(text: str) -> tuple[list[Entry], list[tuple[str, str]]]:
+def _of_bibtex(written: str) -> tuple[list[Entry], list[tuple[str, str]]]:
     bibtexparser = needed("bibtexparser", "bibtexparser")
     decoding = needed("bibtexparser.middlewares", "bibtexparser").LatexDecodingMiddleware
-    library = bibtexparser.parse_string(text)
+    library = bibtexparser.parse_string(written)
     # Read before LaTeX is decoded, which takes "\:" in a path for a command.
     files = {e.key: str(e.fields_dict["file"].value) for e in library.entries if "file" in e}
     entries = []
     for each in decoding().transform(library).entries:
         fields = {name.lower(): field.value for name, field in each.fields_dict.items()}
-        written = re.split(r"(?<!\\);", files.get(each.key, ""))
+        paths = re.split(r"(?<!\\);", files.get(each.key, ""))
         entries.append(
             Entry(
                 each.key,
                 {"type": each.entry_type, **_shown(fields)},
-                [part for part in written if part],
+                [path for path in paths if path],
             )
         )
     failed = [
@@ -120,8 +127,8 @@ def _reason(error: Exception) -> str:
     return " ".join(said.split()).rstrip(".")
 
 
-def _of_csl(text: str) -> list[Entry]:
-    items = json.loads(text)
+def _of_csl(written: str) -> list[Entry]:
+    items = json.loads(written)
     if not isinstance(items, list):
         raise Unreadable("is no list of CSL entries")
     entries = []
@@ -144,7 +151,7 @@ def _of_csl(text: str) -> list[Entry]:
 
 
 def _csl_value(value: Any) -> str:
-    """A CSL value as text: names as "Family, Given", dates as ISO 8601 has them."""
+    """A CSL value as text: names as "Family, Given", dates as ISO 8601 has them, else its JSON."""
     if isinstance(value, dict) and "date-parts" in value:
         parts = (value["date-parts"] or [[]])[0]
         return "-".join(f"{int(part):02}" for part in parts)
@@ -152,7 +159,7 @@ def _csl_value(value: Any) -> str:
         names = [
             str(value[name]) for name in ("family", "given", "literal", "raw") if name in value
         ]
-        return ", ".join(names)
+        return ", ".join(names) or json.dumps(value, ensure_ascii=False)
     if isinstance(value, list):
         return " and ".join(_csl_value(item) for item in value)
     return str(value)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from rlm_dspy.context.readers.base import Blob, Part, needed
+from rlm_dspy.context.readers.limits import Allowance
 from rlm_dspy.context.readers.zips import check_office
 
 _W = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
@@ -33,23 +34,24 @@ def read(blob: Blob, kind: str) -> Iterator[Part]:
     with blob.open() as stream:
         document = docx.Document(stream)
     styles = {style.style_id: style.name or "" for style in document.styles}
-    blocks = list(_blocks(document.element.body, styles))
+    blocks = list(_blocks(document.element.body, styles, blob.allowance))
     for name in ("foot", "end"):
-        blocks += _notes(document.part, _NOTES.format(name), styles)
+        blocks += _notes(document.part, _NOTES.format(name), styles, blob.allowance)
     title = document.core_properties.title
     metadata = {"kind": kind, **({"title": title} if title else {})}
     yield blob.part("\n\n".join(blocks) + "\n", **metadata)
 
 
-def _blocks(element: Any, styles: dict[str, str]) -> Iterator[str]:
+def _blocks(element: Any, styles: dict[str, str], allowance: Allowance) -> Iterator[str]:
     for child in element:
+        allowance.check_time()
         if child.tag == f"{_W}p":
             if text := _paragraph(child, styles):
                 yield text
         elif child.tag == f"{_W}tbl":
-            yield _table(child, styles)
+            yield _table(child, styles, allowance)
         elif child.tag not in _LEFT_OUT and isinstance(child.tag, str):
-            yield from _blocks(child, styles)
+            yield from _blocks(child, styles, allowance)
 
 
 def _paragraph(paragraph: Any, styles: dict[str, str]) -> str:
@@ -81,22 +83,31 @@ def _text(element: Any) -> Iterator[str]:
             yield from _text(child)
 
 
-def _table(table: Any, styles: dict[str, str]) -> str:
+def _table(table: Any, styles: dict[str, str], allowance: Allowance) -> str:
     rows = [
-        [" ".join(" ".join(_blocks(cell, styles)).split()) for cell in row.iter(f"{_W}tc")]
-        for row in table.iter(f"{_W}tr")
+        [" ".join(" ".join(_blocks(cell, styles, allowance)).split()) for cell in _of(row, "tc")]
+        for row in _of(table, "tr")
     ]
     lines = [f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
     lines[1:1] = [f"|{' --- |' * len(rows[0])}"] if rows else []
     return "\n".join(lines)
 
 
-def _notes(part: Any, kind: str, styles: dict[str, str]) -> list[str]:
+def _of(element: Any, name: str) -> Iterator[Any]:
+    """The rows of a table, or the cells of a row: not those of a table inside a cell of it."""
+    for child in element:
+        if child.tag == f"{_W}{name}":
+            yield child
+        elif child.tag not in {f"{_W}tc", *_LEFT_OUT} and isinstance(child.tag, str):
+            yield from _of(child, name)  # content controls and the like
+
+
+def _notes(part: Any, kind: str, styles: dict[str, str], allowance: Allowance) -> list[str]:
     parse = needed("docx.oxml.parser", "python-docx").parse_xml
     return [
         f"[^{note.get(f'{_W}id')}]: {text}"
         for relation in part.rels.values()
         if relation.reltype == kind and not relation.is_external
         for note in parse(relation.target_part.blob)
-        if (text := " ".join(_blocks(note, styles)))
+        if (text := " ".join(_blocks(note, styles, allowance)))
     ]

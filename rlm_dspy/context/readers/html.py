@@ -50,8 +50,13 @@ def markdown_of(html: str, allowance: Allowance) -> tuple[str, str]:
         raise Unreadable(f"has more than {_MOST_CHARACTERS:,} characters of HTML")
     needed("lxml", "lxml")
     soup_of = needed("bs4", "markdownify").BeautifulSoup
+    # Nothing is escaped: the text is searched and quoted, as a reader of the page sees it.
     converter = needed("markdownify", "markdownify").MarkdownConverter(
-        heading_style="ATX", bullets="-", escape_misc=False
+        heading_style="ATX",
+        bullets="-",
+        escape_misc=False,
+        escape_asterisks=False,
+        escape_underscores=False,
     )
     # Python's own parser takes minutes for 100 KB of open tags; lxml's is linear.
     soup = soup_of(html, "lxml")
@@ -69,8 +74,18 @@ def markdown_of(html: str, allowance: Allowance) -> tuple[str, str]:
         text = converter.convert_soup(soup)
     except RecursionError as error:
         raise Unreadable("its elements are nested too deep") from error
-    lines = [line.rstrip() for line in text.strip().splitlines()]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)) + "\n", title
+    return _tidied(text), title
+
+
+def _tidied(markdown: str) -> str:
+    """One blank line where there were several, but in code."""
+    lines: list[str] = []
+    in_code = False
+    for line in map(str.rstrip, markdown.strip().splitlines()):
+        in_code ^= line.startswith("```")
+        if line or in_code or lines[-1:] != [""]:
+            lines.append(line)
+    return "\n".join(lines) + "\n"
 
 
 def _decoded(blob: Blob) -> tuple[str, dict[str, Any]]:

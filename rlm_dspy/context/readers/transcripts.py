@@ -9,6 +9,7 @@ from rlm_dspy.context.readers.base import Blob, Part, needed
 
 _VOICE = re.compile(r"<v(?:\.[\w.-]+)?\s+([^<>]{1,200})>")
 _TAG = re.compile(r"<[^<>]{0,200}>")
+_TIMES = re.compile(r"^[ \t]*\d+:[\d:.,]+[ \t]*-->", re.MULTILINE)
 _FRACTION = re.compile(r"[.,]\d+$")
 
 
@@ -26,6 +27,8 @@ def read(blob: Blob, kind: str) -> Iterator[Part]:
     try:
         captions = list(webvtt.from_buffer(source, format=kind))
     except (errors.MalformedFileError, errors.MalformedCaptionError):
+        captions = []
+    if len(captions) < len(_TIMES.findall(text)):  # webvtt drops cues that it cannot read
         captions = []
     lines = [line for caption in captions if (line := _line(caption))]
     yield blob.part("".join(lines) or text, kind=kind, **metadata)

@@ -128,6 +128,24 @@ def test_a_damaged_member_is_named_and_the_rest_is_read(tmp_path):
     assert "damaged" in reasons(context, path)["/bad.txt"]
 
 
+def test_members_whose_bytes_cannot_be_unpacked(tmp_path):
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, how in (("a.txt", zipfile.ZIP_DEFLATED), ("b.txt", zipfile.ZIP_LZMA)):
+            archive.writestr(name, b"some text " * 20, how)
+        archive.writestr("kept.txt", "kept")
+    data = bytearray(path.read_bytes())
+    for name in (b"a.txt", b"b.txt"):
+        start = data.index(name) + len(name)
+        data[start : start + 20] = b"\xff" * 20
+    path.write_bytes(data)
+    context = Context.from_path(path)
+    assert titles(context) == ["x.zip/kept.txt"]
+    found = reasons(context, path)
+    assert "damaged" in found["/a.txt"]
+    assert "damaged" in found["/b.txt"]
+
+
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
 def test_a_bomb_is_refused_before_anything_of_it_is_read(tmp_path, kind):
     path = tmp_path / f"bomb.{kind}"

@@ -109,16 +109,32 @@ def test_csl_json(tmp_path):
 
 
 def test_lone_surrogates_are_replaced(tmp_path):
-    (tmp_path / "x.json").write_text('[{"id": "a\\ud800", "type": "book", "title": "b\\udfff"}]')
+    entry = '{"id": "a\\ud800", "type": "book", "title": "b\\udfff", "issued": "1999"}'
+    (tmp_path / "x.json").write_text(f"[{entry}]")
     (document,) = Context.from_path(tmp_path).documents
     assert document.title == "x.json#key=a\ufffd"
     assert (document.metadata["title"], str(document)) == (
         "b\ufffd",
-        "type: book\ntitle: b\ufffd\n",
+        "type: book\ntitle: b\ufffd\nissued: 1999\nyear: 1999\n",
     )
 
 
-@pytest.mark.parametrize("data", ["[]", '[{"id": "a", "type": "order"}]', '{"id": 1}', "[1]"])
+def test_what_csl_does_not_have_stands_as_json(tmp_path):
+    entry = '{"id": 1, "type": "report", "issued": "1999", "custom": {"berth": {"no": "B7"}}}'
+    (tmp_path / "x.json").write_text(f"[{entry}]")
+    (document,) = Context.from_path(tmp_path).documents
+    assert 'custom: {"berth": {"no": "B7"}}\n' in str(document)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *("[]", '[{"id": "a", "type": "order"}]', '{"id": 1}', "[1]"),
+        '[{"id": 1, "type": "post", "user": {"name": "Ottilie Roth"}}]',
+        '[{"id": 1, "type": "event", "issued": "1999"}, {"type": "event"}]',
+        '[{"id": 1, "type": "report", "issued": {"date-parts": [[null]]}}]',
+    ],
+)
 def test_other_json_is_text(tmp_path, data):
     (tmp_path / "x.json").write_text(data)
     (document,) = Context.from_path(tmp_path).documents

@@ -67,6 +67,18 @@ def test_a_docx_keeps_what_python_docx_leaves_out(tmp_path):
     assert text == "first\n\ncontrol inserted linked\ttab\nline\nboxed\n"
 
 
+def test_a_table_in_a_table_is_there_once(tmp_path):
+    document = docx.Document()
+    cell = document.add_table(1, 2).cell(0, 0)
+    for level in range(6):
+        cell.paragraphs[0].text = f"level{level}"
+        cell = cell.add_table(1, 1).cell(0, 0)
+    cell.paragraphs[0].text = "innermost"
+    document.save(str(tmp_path / "x.docx"))
+    text = str(Context.from_path(tmp_path / "x.docx"))
+    assert (text.count("level0"), text.count("innermost")) == (1, 1)
+
+
 def test_sheets_are_csv_whose_lines_are_their_rows(tmp_path):
     made.workbook(tmp_path / "ships.xlsx")
     context = Context.from_path(tmp_path / "ships.xlsx")

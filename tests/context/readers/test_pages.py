@@ -55,6 +55,12 @@ def test_a_title_outside_of_a_head_is_no_text(tmp_path):
     assert (str(document), document.metadata["title"]) == ("Ottilie\n", "Crew")
 
 
+def test_text_is_not_escaped_and_code_keeps_its_blank_lines(tmp_path):
+    page = "<p>Set max_open_files to 2*3.</p><pre>a = 1\n\n\nb = 2</pre><p>x</p><br><br><p>y</p>"
+    text = str(read(tmp_path / "x.html", page))
+    assert text == "Set max_open_files to 2*3.\n\n```\na = 1\n\n\nb = 2\n```\n\nx\n\ny\n"
+
+
 def test_deep_nesting_is_refused_and_named(tmp_path):
     (tmp_path / "x.html").write_text("<div>" * 20_000 + "deep")
     with pytest.raises(ContextError, match=r"x\.html.*nested too deep"):
@@ -95,6 +101,11 @@ def test_two_voices_in_one_cue(tmp_path):
 def test_srt_is_a_line_a_cue(tmp_path, mark):
     document = read(tmp_path / "talk.srt", mark + made.SRT.replace("\n", "\r\n"))
     assert str(document) == "[00:00:01] Welcome\n[00:01:05] Noon\n"
+
+
+def test_a_cue_that_cannot_be_read_is_not_lost(tmp_path):
+    data = "WEBVTT\n\n00:01.000 --> 00:02.000\nHello\n\n00:05,000 --> 00:06,000\nlost?\n"
+    assert str(read(tmp_path / "x.vtt", data)) == data
 
 
 @pytest.mark.parametrize("name", ["x.vtt", "x.srt"])
