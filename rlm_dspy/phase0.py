@@ -155,7 +155,7 @@ def _answer(lookup: Lookup, texts: Texts, kind: Any) -> tuple[Any, Citation] | N
     source = None
     for name, text in texts.items():
         finds = list(islice(_finds(lookup, text), MOST_FINDS + 1))
-        if len(finds) > MOST_FINDS:
+        if len(finds) > MOST_FINDS or not all(find.text for find in finds):
             return None
         for find in finds:
             try:

@@ -39,7 +39,7 @@ CONTEXT = Context.from_documents(
 )
 
 
-def asked(phase0, query="What?", answer=str, **options):
+def asked(phase0, query="What?", answer=str, context=CONTEXT, **options):
     fields = {
         "context": (str, dspy.InputField()),
         "query": (str, dspy.InputField()),
@@ -48,7 +48,7 @@ def asked(phase0, query="What?", answer=str, **options):
     lm = ScriptedLM([code("SUBMIT(answer=None)")])
     with dspy.context(lm=lm):
         rlm = RLM(make_signature(fields), options=RLMOptions(phase0=phase0), **options)
-        return rlm(context=CONTEXT, query=query)
+        return rlm(context=context, query=query)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +105,27 @@ def test_what_is_declared_is_found(lookup, kind, answer, line):
 def test_what_is_not_certain_goes_to_the_model(lookup, kind):
     result = asked((lookup,), answer=kind | None)
     assert (result.answer, result.run.planned_by) == (None, "model")
+
+
+@pytest.mark.parametrize(
+    ("text", "lookup", "answer"),
+    [
+        ("state: ok\n" + "the state report\n" * 1_100 + "state: off", Lookup(field="state"), None),
+        ("a=1\n" + "a=\n" * 1_100 + "a=2", Lookup(pattern=r"a=(\w*)"), None),
+        ("Sum: " + "word " * 80 + "END", Lookup(after="Sum: "), ("word " * 80) + "END"),
+        ('{\n "port": 8080,\n}', Lookup(field="port"), "8080"),
+        ('{\n "on": true,\n}', Lookup(field="on"), "true"),
+        ('{\n "name": "a \\"b\\"",\n}', Lookup(field="name"), 'a "b"'),
+        ('{\n "port": 1, "name": "b",\n}', Lookup(field="port"), None),
+        ('{\n "server": {\n  "name": "a"}}', Lookup(field="server"), None),
+        ('{\n "server": null\n}', Lookup(field="server"), None),
+        ("text: |\n  more\n", Lookup(field="text"), None),
+        ("text: >-\n  more\n", Lookup(field="text"), None),
+    ],
+)
+def test_values_are_whole_and_certain(text, lookup, answer):
+    found = asked((lookup,), answer=str | None, context=Context.from_text(text))
+    assert (found.answer, found.run.planned_by) == (answer, "phase0" if answer else "model")
 
 
 def test_every_output_must_be_found_and_citations_come_with_them():

@@ -4,16 +4,20 @@ Each function gives every place that answers; whether they agree is the caller's
 are matched line by line, in linear time where `grep` is.
 """
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from rlm_dspy.context.extraction import after
 from rlm_dspy.context.tables import Cell, Table, tables_in
 
 # More finds than this are no single answer.
 MOST_FINDS = 1_000
 _OPENS = r"[\s>#*_`\"'|-]*"
 _LABELLED = _OPENS + r"{label}[\s*_`\"']*[:=：]+[\s*_`]*(?P<value>\S.*?)\s*"
+# Of what begins here the lines that follow say the rest (YAML's block scalars, JSON).
+_BLOCKS = frozenset(["{", "[", "(", "|", "|-", "|+", ">", ">-", ">+", "```"])
 _WRAPS = (("**", "**"), ("__", "__"), ("`", "`"), ('"', '"'), ("'", "'"))
 
 
@@ -21,7 +25,7 @@ class Find(NamedTuple):
     """A text that was found.
 
     Attributes:
-        text: What it says, as an answer.
+        text: What it says, as an answer; "" where it says none.
         start: Where it stands, in characters of the whole context.
         end: Where it ends there.
     """
@@ -39,7 +43,7 @@ def matches(piece: Any, pattern: str) -> Iterator[Find]:
     """
     compiled = re.compile(pattern)
     group: Any = "value" if "value" in compiled.groupindex else min(compiled.groups, 1)
-    for hit in piece.grep(pattern, max_hits=MOST_FINDS + 1):
+    for hit in piece.grep(pattern):
         for match in compiled.finditer(hit.text):
             if match[group]:
                 yield _find(hit, *match.span(group))
@@ -47,7 +51,7 @@ def matches(piece: Any, pattern: str) -> Iterator[Find]:
 
 def afters(piece: Any, marker: str) -> Iterator[Find]:
     """What stands behind a marker, up to the end of its line."""
-    for found in piece.extract_all_after(marker)[: MOST_FINDS + 1]:
+    for found in after(piece, marker, "\n", max_chars=len(piece)):
         if found:
             yield Find(str(found), found.start, found.end)
 
@@ -56,7 +60,7 @@ def fields(piece: Any, label: str) -> Iterator[Find]:
     """The values of `label: value` lines, in Markdown, JSON, YAML or plain text; any case."""
     words = r"\s+".join(map(re.escape, label.split()))
     line = re.compile(_LABELLED.format(label=words), re.IGNORECASE)
-    for hit in piece.grep(words, ignore_case=True, max_hits=MOST_FINDS + 1):
+    for hit in piece.grep(words, ignore_case=True):
         if match := line.fullmatch(str(hit.text)):
             yield _bare(hit, *match.span("value"))
 
@@ -100,8 +104,12 @@ def _column(table: Table, name: str) -> int:
 def _bare(hit: Any, low: int, high: int) -> Find:
     """A value without what JSON and Markdown put around it."""
     text = str(hit.text)
-    if text[low] == '"':
-        high -= text[low:high].endswith('",')
+    if text[:low].rstrip().endswith('":'):
+        high -= text[low:high].endswith(",")
+        if (said := _json_value(text[low:high])) is not None:
+            return Find(said, hit.start + low, hit.start + high)
+    if text[low:high] in _BLOCKS:
+        return Find("", hit.start + low, hit.start + high)
     for opens, closes in _WRAPS:
         inside = text[low + len(opens) : high - len(closes)]
         if text[low:high] == f"{opens}{inside}{closes}" and opens not in inside:
@@ -109,6 +117,15 @@ def _bare(hit: Any, low: int, high: int) -> Find:
     if text[low:high].endswith("**") and text[low:high].count("**") == 1:
         high -= 2
     return _find(hit, low, high)
+
+
+def _json_value(written: str) -> str | None:
+    """What a JSON value says, "" where that is no answer; None where it may be something else."""
+    try:
+        value = json.loads(written)
+    except ValueError:
+        return "" if '"' in written or written.endswith(("}", "]", *_BLOCKS)) else None
+    return value if isinstance(value, str) else "" if value is None else written
 
 
 def _find(hit: Any, low: int, high: int) -> Find:
