@@ -195,8 +195,11 @@ def _make(buffer: TextBuffer, sections: Sequence[Section], folder: Path, threads
         about = {"mean_words": cut.mean_words, "parts": parts}
         (work / "index.json").write_text(json.dumps(about))
         size = sum(each.stat().st_size for each in work.rglob("*"))
-        with contextlib.suppress(FileExistsError):  # another process was sooner
+        try:
             work.rename(folder)
+        except OSError:
+            if not folder.exists():  # else another process or thread was sooner
+                raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
     seconds = time.monotonic() - began

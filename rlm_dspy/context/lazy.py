@@ -60,6 +60,9 @@ class LazyList(Sequence[Any]):
     def __add__(self, other: Any) -> list[Any]:
         return [*self, *other]
 
+    def __radd__(self, other: list[Any]) -> list[Any]:
+        return [*other, *self]
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, (list, LazyList)) and list(self) == list(other)
 

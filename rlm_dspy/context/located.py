@@ -205,8 +205,11 @@ class Located(Pieces):
             count: Give the number of lines that match, however many, and not the lines.
 
         Raises:
-            ContextError: The pattern is not a regular expression, or is refused.
+            ContextError: The pattern is not a regular expression, or is refused; or `max_hits` is
+                below 0.
         """
+        if max_hits is not None and max_hits < 0:
+            raise ContextError(f"grep: max_hits={max_hits} must be 0 or more, or None for all.")
         sought = matcher(pattern, ignore_case=ignore_case)
         if count:
             return matching_count(self, sought)

@@ -158,6 +158,7 @@ class SearchIndex:
     ) -> list[tuple[int, int, float]]:
         """The best passages within a range: start, end and score, best first, none overlapping."""
         start, end = within
+        wanted = set().union(*(forms(word) for word in words(query)))
         begin = bisect_right(self._units, start, key=itemgetter(1)) - width + 1
         stop = bisect_left(self._units, end, key=itemgetter(0))
         found = (
@@ -174,9 +175,15 @@ class SearchIndex:
             if best and score < best[0][2] * _LEAST_SHARE:
                 break
             free = all(high <= a or b <= low for a, b, _ in best)
-            if len(best) < count and low < high and free:
+            if len(best) < count and low < high and free and self._has(place, low, high, wanted):
                 best.append((low, high, score))
         return best
+
+    def _has(self, place: tuple[int, int], low: int, high: int, wanted: set[str]) -> bool:
+        """Whether what of a passage lies within the range has a word of the query itself."""
+        if (low, high) == (self._units[place[0]][0], self._units[place[1] - 1][1]):
+            return True
+        return any(word in wanted for _, word in placed_words(self._buffer.text(low, high)))
 
     def _framed(self, first: int, stop: int, query: str) -> tuple[int, int]:
         """Units `first` up to `stop` moved so that what follows a word of the query is not cut off.

@@ -6,8 +6,9 @@ stop does not end one behind a known abbreviation, a single letter or where a sm
 
 import re
 
+# A run of marks is looked at from its beginning only: from each of them, it takes quadratic time.
 _END = re.compile(
-    r"[.!?…]+[\"')\]”’»]*(?=\s)\s*|[。！？]+[」』”’）]*\s*|\n[ \t\r]*\n\s*",
+    r"(?<![.!?…])[.!?…]+[\"')\]”’»]*(?=\s)\s*|[。！？]+[」』”’）]*\s*|\n[ \t\r]*\n\s*",
 )
 _TITLES = "mr mrs ms dr prof st sr jr gen col sgt capt lt rev hon"
 _TERMS = "vs etc e.g i.e cf al no nos fig figs eq vol pp ed eds inc ltd co corp dept univ est"

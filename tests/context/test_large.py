@@ -2,6 +2,7 @@
 
 import logging
 import os
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
@@ -89,6 +90,14 @@ def test_an_index_is_made_once(made):
     assert made() == 1
     index_of(context_of(20_100))
     assert made() == 2
+
+
+def test_two_that_make_the_same_index_at_once():
+    context = context_of(20_000)
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: index_of(context), range(4)))
+    asked = {"count": 1, "size": 1000, "start": 0, "end": len(context)}
+    assert len({repr(index.found("Yorowitz", **asked)) for index in found}) == 1
 
 
 def test_a_file_in_place_is_known_by_its_time(tmp_path, made):

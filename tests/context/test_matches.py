@@ -132,6 +132,12 @@ def test_very_many_hits_are_read_when_they_are_asked_for():
     assert hits[-1].end == len(context) - 1
     assert context.grep("o", max_hits=9_999) == hits[:9_999]
     assert context.grep("two") == hits[1::2]
+    assert context.grep("one", max_hits=1) + hits == [hits[0], *hits]
+
+
+def test_a_number_of_hits_is_none_below_zero():
+    with pytest.raises(ContextError, match=r"max_hits=-1 must be 0 or more"):
+        Context.from_text("one").grep("o", max_hits=-1)
 
 
 def test_what_stands_for_a_pattern_is_one():

@@ -157,6 +157,13 @@ def test_no_passage_leaves_its_document_and_titles_are_found():
     assert {passage.title for passage in context.documents[3].search("gnu")} == {"Report 3"}
 
 
+def test_a_piece_is_not_found_by_words_behind_it():
+    context = Context.from_text("Nothing of note. " * 5 + "The captain is Ottilie Roth.")
+    piece = context[: context.find("Ottilie")]
+    assert piece.search("Ottilie") == []
+    assert "captain" in piece.search("Ottilie the captain")[0]
+
+
 @given(TEXTS, SHORT)
 @settings(max_examples=50)
 def test_what_is_found_is_where_it_says(text, query):

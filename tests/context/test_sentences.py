@@ -27,3 +27,7 @@ def test_sentences(sentences):
     assert [text[start:end] for start, end in pairwise(ends)] == sentences
     chunks = Context.from_text(text).chunks(2, 1, by="sentences")
     assert chunks == ["".join(pair) for pair in pairwise(sentences)]
+
+
+def test_a_long_run_of_marks_takes_linear_time():
+    assert sentence_ends("." * 200_000 + "x") == []
