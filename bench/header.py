@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import platform
+import shlex
 import subprocess
 import sys
 
@@ -47,4 +48,4 @@ def _commit() -> str:
 
 def command_line(module: str) -> str:
     """How this program was started, as a reader would start it."""
-    return " ".join(["uv run --all-extras python -m", module, *sys.argv[1:]])
+    return f"uv run --all-extras python -m {shlex.join([module, *sys.argv[1:]])}"

@@ -192,5 +192,5 @@ class Call:
         if given.get(name) is None and limited:
             self.kwargs[name] = given[name] = REPLY_TOKENS
         copies = given.get("n") or given.get("num_generations") or 1
-        prompt = len(said.encode()) + MESSAGE_TOKENS * messages
+        prompt = len(said.encode("utf-8", "surrogatepass")) + MESSAGE_TOKENS * messages
         return prompt, (given.get(name) or REPLY_TOKENS) * copies

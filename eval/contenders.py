@@ -9,6 +9,7 @@ from typing import Any
 import dspy
 
 import programs
+from eval.metrics import METRICS
 from eval.models import lm_named
 from eval.trials import Subject
 from rlm_dspy import Budget, ConfigurationError
@@ -55,13 +56,37 @@ class Contender:
     def subject(
         self, examples: Sequence[dspy.Example], metrics: tuple[str, ...], seed: int
     ) -> Subject:
-        """It with its models."""
+        """It with its models.
+
+        Args:
+            examples: What it is to answer.
+            metrics: The task's metrics.
+            seed: Of a simulated model.
+
+        Raises:
+            ConfigurationError: There is no such model, or an example is scored by what the program
+                does not give.
+        """
+        self._require_fields(examples)
 
         def lm(name: Any, role: str) -> Any:
             return lm_named(name, examples, seed=seed, cache=self.cache, role=role)
 
         sub_lm = None if self.sub_lm is None else lm(self.sub_lm, "sub")
         return Subject(self.made, lm(self.lm, "main"), sub_lm, metrics, self.seconds)
+
+    def _require_fields(self, examples: Sequence[dspy.Example]) -> None:
+        if self.program not in programs.PROGRAMS:
+            return  # what a user's own program gives is known when it has answered
+        for example in examples:
+            field = METRICS[example.metric].field
+            if field != "answer":
+                raise ConfigurationError(
+                    f"{example.id} is scored by {example.metric!r}, which reads {field!r}: the "
+                    f"program {self.program!r} gives 'answer' alone. Take another metric, or a "
+                    f"program of your own (MODULE:CLASS) that gives {field!r}.",
+                    metric=example.metric,
+                )
 
     def _planning(self) -> dict[str, Any]:
         return {} if self.planned is None else {"planned": self.planned}

@@ -55,7 +55,9 @@ class Appender:
         Raises:
             TypeError, ValueError: It is not JSON; nothing was written.
         """
-        data = json.dumps(line, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        text = json.dumps(line, ensure_ascii=False, allow_nan=False)
+        # A lone surrogate, which UTF-8 does not have, becomes its JSON escape so.
+        data = text.encode("utf-8", "backslashreplace") + b"\n"
         with self._lock:
             if not self._whole:
                 _cut_torn_line(self._path)

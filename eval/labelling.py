@@ -40,7 +40,9 @@ def labelled(example: dspy.Example, calls: Iterable[Any]) -> Iterator[Labelled]:
         example: Its `labelled_context` tells the right labels; without one there are no lines.
         calls: The calls, as (predictor, inputs, outputs).
     """
-    known = {line.text: line.label for line in parsed_lines(example.get("labelled_context", ""))}
+    known = {
+        line.text: line.label for line in parsed_lines(str(example.get("labelled_context", "")))
+    }
     for _, inputs, outputs in calls if known else ():
         text, said = str(inputs.get("text")), str(outputs.get("response"))
         items = _ITEM.findall(text)

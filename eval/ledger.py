@@ -71,7 +71,7 @@ class Ledger:
         self.records[record.id] = record
 
     def _calls(self, example: dspy.Example) -> Path:
-        name = hashlib.sha256(example.id.encode()).hexdigest()[:16]
+        name = hashlib.sha256(example.id.encode("utf-8", "surrogatepass")).hexdigest()[:16]
         return self._folder / CALLS / f"{name}.jsonl"
 
 
@@ -108,4 +108,5 @@ def read_run(folder: Path) -> tuple[dict[str, Any], list[Record]]:
 def examples_digest(examples: Sequence[dspy.Example]) -> str:
     """What tells the same examples from others, in any order."""
     all_of_them = sorted(f"{example.id} {digest(example)}" for example in examples)
-    return hashlib.sha256("\n".join(all_of_them).encode()).hexdigest()[:16]
+    text = "\n".join(all_of_them)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

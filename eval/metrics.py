@@ -7,14 +7,19 @@
 
 All give 0 to 1, RULER's too. A prediction's `answer` is taken as a text; one without an answer is
 scored as an empty one. While DSPy bootstraps (it passes a trace), only a full score counts as one.
+
+"exact" is dspy's `EM`, which passes over case, punctuation, a, an and the. Where the gold holds a
+digit, or nothing would be left of it or of the answer, it passes over case and white space alone,
+and over a full stop at the answer's end unless the gold has one: "-5" is not "5".
 """
 
+import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import dspy
-from dspy.evaluate.metrics import EM
+from dspy.evaluate.metrics import EM, normalize_text
 
 from eval import scorers
 from eval.feedback import reason
@@ -30,11 +35,13 @@ class Metric:
         name: Its name.
         score: Scores a text against an example, 0 to 1.
         field: The prediction's field that it reads.
+        needs: What it reads of an example besides `gold`.
     """
 
     name: str
     score: Callable[[dspy.Example, str], float]
     field: str = "answer"
+    needs: tuple[str, ...] = ()
 
     def __call__(
         self, example: dspy.Example, pred: dspy.Prediction, trace: Any = None
@@ -114,23 +121,48 @@ def _judged(_: dspy.Example, text: str) -> float:
     return Unscored("The judge gave no verdict.") if verdict is None else float(verdict)
 
 
+def _exact(example: dspy.Example, text: str) -> float:
+    golds = _golds(example)
+    if not golds:
+        return Unscored("There is no right answer.")
+    return float(any(_same(text, gold) for gold in golds))
+
+
+def _same(text: str, gold: str) -> bool:
+    """Whether an answer is a gold one, by dspy's `EM` where that can tell."""
+    if normalize_text(text) and normalize_text(gold) and not any(map(str.isdigit, gold)):
+        return EM(text, [gold])
+    answer, right = _plain(text), _plain(gold)
+    return right in (answer, _plain(answer.removesuffix(".")))
+
+
+def _plain(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFD", text).lower().split())
+
+
+_TYPED = ("answer_type",)
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("oolong_synth", lambda e, text: scorers.oolong_synth(text, e.gold, e.answer_type)),
+        Metric(
+            "oolong_synth",
+            lambda e, text: scorers.oolong_synth(text, e.gold, e.answer_type),
+            needs=_TYPED,
+        ),
         Metric(
             "oolong_synth_rlm_env",
             lambda e, text: scorers.oolong_synth(text, e.gold, e.answer_type, "rlm_env"),
+            needs=_TYPED,
         ),
         Metric("oolong_real", lambda e, text: scorers.oolong_real(text, e.gold)),
         Metric("oolong_pairs", lambda e, text: scorers.oolong_pairs(text, e.gold)),
         Metric("ruler", lambda e, text: _ruler(e, text, "all")),
         Metric("ruler_part", lambda e, text: _ruler(e, text, "part")),
         Metric("longbench_v2", lambda e, text: scorers.longbench_v2(text, e.gold)),
-        Metric("mrcr", lambda e, text: scorers.mrcr(text, e.gold, e.prefix)),
+        Metric("mrcr", lambda e, text: scorers.mrcr(text, e.gold, e.prefix), needs=("prefix",)),
         Metric("graphwalks", lambda e, text: scorers.graphwalks(text, e.gold)),
         Metric("graphwalks_intended", lambda e, text: scorers.graphwalks(text, e.gold, "intended")),
         Metric("browsecomp_judge", _judged, field="judgement"),
-        Metric("exact", lambda e, text: float(EM(text, _golds(e)))),
+        Metric("exact", _exact),
     )
 }

@@ -19,6 +19,7 @@ import dspy
 from eval.accounts import Account
 from eval.contenders import Contender
 from eval.ledger import Ledger
+from eval.locking import run_folder
 from eval.meter import metered
 from eval.models import lm_named
 from eval.optimizers import OPTIMIZERS, Tuning, TuningMetric
@@ -26,6 +27,7 @@ from eval.progress import Progress
 from eval.prompts import prompts_diff
 from eval.purse import Purse
 from eval.records import Record
+from eval.redaction import cleaned
 from eval.runner import run_examples
 from eval.runs import Data, Means, made_with, settings_of
 from eval.splits import split
@@ -51,8 +53,8 @@ def optimize(
         data: Which examples.
         contender: The program.
         plan: How to tune.
-        out: Where the winner is saved, a `.json` file that is not there yet. The measurements lie
-            beside it, in the folder of its name without the ending.
+        out: Where the winner is saved, a `.json` file that is not there yet. Beside it lie the
+            measurements, in the folder of its name without the ending, and the report (`.md`).
         command: How a reader does the same.
         means: What it may use, the measurements and the search together.
 
@@ -67,7 +69,7 @@ def optimize(
     start, before = tuner.measured(tuner.subject, contender.made(), folder / "before", made)
     with tuner.purse.holding(plan.held * sum(record.bill.dollars for record in before)):
         program, search = tuner.search()
-    diff = prompts_diff(contender.made(), program)
+    diff = cleaned(prompts_diff(contender.made(), program), tuner.models)
     after: list[Record] = []
     if diff:
         make = partial(_with_prompts, contender, program.dump_state())
@@ -105,8 +107,8 @@ class _Tuner:
             None if name is None else lm_named(name, seen, seed=data.seed, cache=True)
             for name in (plan.reflection_lm, plan.teacher)
         )
-        models = (self.subject.lm, self.subject.sub_lm, self._reflection_lm, self._teacher_lm)
-        for lm in filter(None, models):
+        self.models = (self.subject.lm, self.subject.sub_lm, self._reflection_lm, self._teacher_lm)
+        for lm in filter(None, self.models):
             self.purse.require_price(lm.model)
 
     def measured(
@@ -115,8 +117,8 @@ class _Tuner:
         """A program's start line and records on the test split."""
         test = self._parts["test"]
         settings = settings_of(self._data, self._contender, subject, test, program)
-        ledger = Ledger(folder, settings, made)
-        with Progress(len(test), [], self.purse) as progress:
+        with run_folder(folder), Progress(len(test), [], self.purse) as progress:
+            ledger = Ledger(folder, settings, made)
             records = run_examples(
                 subject,
                 test,
@@ -142,7 +144,7 @@ class _Tuner:
                 student = self._made(self.subject.sub_lm, account)
                 found = OPTIMIZERS[plan.optimizer](student, self._tuning(account))
             except Exception as raised:  # noqa: BLE001 - the optimizers' boundary: reported
-                error = f"{type(raised).__name__}: {raised}"
+                error = cleaned(f"{type(raised).__name__}: {raised}", self.models)
         program = self._contender.made()
         if found is not None:
             for predictor in found.predictors():
@@ -203,8 +205,11 @@ def _with_prompts(contender: Contender, state: dict[str, Any], **given: Any) -> 
 def _fresh(out: Path) -> Path:
     """The folder of the measurements beside a file that is to be made."""
     folder = out.with_suffix("")
-    if out.suffix != ".json" or out.exists() or folder.exists():
+    taken = [path for path in (out, folder, out.with_suffix(".md")) if path.exists()]
+    if out.suffix != ".json" or taken:
+        there = f" {', '.join(map(str, taken))} exists." if taken else ""
         raise ConfigurationError(
-            f"--out {out}: give a .json file that is not there yet, nor a folder of its name."
+            f"--out {out}: give a .json file that is not there yet, nor a folder or a report "
+            f"(.md) of its name.{there}"
         )
     return folder

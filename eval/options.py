@@ -11,14 +11,14 @@ _UNITS = {"": 1, "k": 1_024, "m": 1_048_576}
 
 
 def lengths_of(text: str | None) -> tuple[int, ...] | None:
-    """Lengths in tokens from "8k,32k,100000"; None for None.
+    """Lengths in tokens from "8k,32k,100000", each once; None for None.
 
     Raises:
         ConfigurationError: One of them is no length.
     """
     if text is None:
         return None
-    return tuple(_length(part.strip()) for part in text.split(","))
+    return tuple(dict.fromkeys(_length(part.strip()) for part in text.split(",")))
 
 
 def prices_of(given: list[str] | None) -> Prices:

@@ -22,7 +22,7 @@ def prompts_of(program: dspy.Module) -> dict[str, dict[str, Any]]:
 def prompt_hashes(program: dspy.Module) -> dict[str, str]:
     """Twelve hexadecimal digits for each predictor's prompt, by the predictor's name."""
     return {
-        name: hashlib.sha256(_text(prompt).encode()).hexdigest()[:12]
+        name: hashlib.sha256(_text(prompt).encode("utf-8", "surrogatepass")).hexdigest()[:12]
         for name, prompt in prompts_of(program).items()
     }
 

@@ -14,6 +14,10 @@ from eval.purse import Bill
 Outcome = Literal["scored", "failed", "timeout", "infrastructure", "budget"]
 # After these an example is over; the others are tried again when the run is resumed.
 FINAL: tuple[Outcome, ...] = ("scored", "failed", "timeout")
+# How the error of an answer begins to which the official code gives no score, so that it counts 0.
+NO_SCORE = "no score: "
+# What an example is scored by, besides its gold.
+SCORED_BY = ("metric", "answer_type", "prefix")
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Record:
         context_id: Its context's.
         group: Its group.
         length: Its length in tokens, as asked for.
-        digest: What tells the same example: of its context, question and gold.
+        digest: What tells the same example: see `digest`.
         outcome: What became of it.
         scores: Its scores by metric; empty where it has none.
         answer: What was answered.
@@ -63,6 +67,11 @@ class Record:
             return 0.0
         return next(iter(self.scores.values()), None) if self.outcome == "scored" else None
 
+    @property
+    def unscored(self) -> bool:
+        """Whether its score is 0 because the official code gives none."""
+        return self.outcome == "scored" and self.error.startswith(NO_SCORE)
+
     def as_line(self) -> dict[str, Any]:
         """The record as a line of JSON."""
         return {"kind": "example", **asdict(self), "bill": self.bill.as_dict()}
@@ -75,6 +84,14 @@ class Record:
 
 
 def digest(example: dspy.Example) -> str:
-    """What tells the same example: twelve hexadecimal digits of context, question and gold."""
-    text = "\0".join(map(str, (example.context, example.question, example.gold)))
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:12]
+    """What tells the same example: of what is asked, what is right and how that is scored.
+
+    Args:
+        example: The example.
+
+    Returns:
+        Twelve hexadecimal digits.
+    """
+    scored_by = [f"{name}={example[name]}" for name in SCORED_BY if name in example]
+    text = "\0".join(map(str, (example.context, example.question, example.gold, *scored_by)))
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]

@@ -6,14 +6,16 @@ from typing import Any
 
 from bench.tables import seconds, table
 from eval.oracle import SIMULATED
-from eval.records import Record
+from eval.records import NO_SCORE, Record
 from eval.stats import Difference, Interval, interval, quantiles, scores_of
 
 HEAD = (
     *("examples", "score", "time-outs as 0", "failed", "time-outs", "broken", "not run"),
     *("calls", "tokens", "dollars", "seconds", "dollars of all"),
 )
-UNANSWERED = "Without an answer in time:"
+UNANSWERED = "Without an answer in time, or without an official score:"
+# The outcome in the table of failures of an answer to which the official code gives no score.
+UNSCORED = "no score, counted as 0"
 FAILURES_HEAD = ("outcome", "why", "n")
 # An error's first line is cut here, characters.
 REASON_CHARS = 160
@@ -130,12 +132,18 @@ def _other_metrics(records: Sequence[Record]) -> list[str]:
 
 
 def failures_of(records: Sequence[Record]) -> list[list[str]]:
-    """What kept examples from an answer, as rows of `FAILURES_HEAD`; of an error its first line."""
+    """What kept examples from an answer or a score, as rows of `FAILURES_HEAD`.
+
+    Args:
+        records: The records; of an error the first line is shown.
+    """
     counts: dict[tuple[str, str], int] = {}
     for record in records:
-        if record.outcome != "scored":
-            why = record.error.splitlines()[0][:REASON_CHARS] if record.error else record.reason
-            counts[record.outcome, why] = counts.get((record.outcome, why), 0) + 1
+        if record.outcome != "scored" or record.unscored:
+            outcome = UNSCORED if record.unscored else record.outcome
+            error = record.error.removeprefix(NO_SCORE)
+            why = error.splitlines()[0][:REASON_CHARS] if error else record.reason
+            counts[outcome, why] = counts.get((outcome, why), 0) + 1
     return [[outcome, why, str(n)] for (outcome, why), n in sorted(counts.items())]
 
 

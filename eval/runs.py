@@ -10,6 +10,7 @@ import dspy
 from bench.header import header
 from eval.contenders import Contender
 from eval.ledger import Ledger, examples_digest, read_run
+from eval.locking import run_folder
 from eval.progress import Progress
 from eval.prompts import prompt_hashes
 from eval.purse import Prices, Purse
@@ -62,7 +63,7 @@ class Data:
 
 def _kind(example: dspy.Example) -> str:
     """An example's group and, where its task tells kinds of questions apart, the kind."""
-    kind = example.get("question_type", "").removeprefix("TASK_TYPE.")
+    kind = str(example.get("question_type", "")).removeprefix("TASK_TYPE.")
     return f"{example.group}/{kind}" if kind else example.group
 
 
@@ -121,19 +122,20 @@ def measure(
     made = made_with(command, data, purse, subject)
     for lm in filter(None, (subject.lm, subject.sub_lm)):
         purse.require_price(lm.model)
-    ledger = Ledger(out, settings, made)
-    purse.settle(0.0, ledger.spent(examples))
-    over = [ledger.records[example.id] for example in examples if ledger.ended(example)]
-    with Progress(len(examples), over, purse) as progress:
-        records = run_examples(
-            subject,
-            examples,
-            ledger,
-            purse=purse,
-            workers=means.workers,
-            pauses=means.pauses,
-            told=progress.tell,
-        )
+    with run_folder(out):
+        ledger = Ledger(out, settings, made)
+        purse.settle(0.0, ledger.spent(examples))
+        over = [ledger.records[example.id] for example in examples if ledger.ended(example)]
+        with Progress(len(examples), over, purse) as progress:
+            records = run_examples(
+                subject,
+                examples,
+                ledger,
+                purse=purse,
+                workers=means.workers,
+                pauses=means.pauses,
+                told=progress.tell,
+            )
     return {"settings": settings, "made_with": made}, records
 
 

@@ -27,7 +27,8 @@ from eval.labelling import label_counts
 from eval.meter import metered
 from eval.metrics import METRICS, said
 from eval.purse import Bill, Purse
-from eval.records import Outcome, Record, digest
+from eval.records import NO_SCORE, Outcome, Record, digest
+from eval.redaction import cleaned
 from eval.scorers import Unscored
 from rlm_dspy import Budget, ConfigurationError, ProviderError
 
@@ -56,6 +57,10 @@ class Subject:
     metrics: tuple[str, ...] = ()
     seconds: float = 120.0
     grace: float = 5.0
+
+    def cleaned(self, text: str) -> str:
+        """A text as it may be recorded: without the models' keys."""
+        return cleaned(text, (self.lm, self.sub_lm))
 
 
 @dataclass
@@ -100,10 +105,17 @@ def attempt(subject: Subject, example: dspy.Example, purse: Purse, journal: Jour
     trial.bill = trial.account.close()
     for trouble in (trial.error, *trial.account.troubles.values()):
         if isinstance(trouble, ConfigurationError):
-            raise trouble
+            raise _without_keys(trouble, subject)
         if isinstance(trouble, _MISCONFIGURED):
-            raise ProviderError(str(trouble), model=trouble.model) from trouble
+            # Not from its cause, whose text may show a key.
+            raise ProviderError(subject.cleaned(str(trouble)), model=trouble.model)
     return _record(subject, example, trial)
+
+
+def _without_keys(error: ConfigurationError, subject: Subject) -> ConfigurationError:
+    text = str(error)
+    safe = subject.cleaned(text)
+    return error if safe == text else ConfigurationError(safe)
 
 
 def _run(subject: Subject, example: dspy.Example, trial: _Trial, seconds: float) -> dspy.Prediction:
@@ -146,13 +158,13 @@ def _record(subject: Subject, example: dspy.Example, trial: _Trial) -> Record:
         digest=digest(example),
         outcome=outcome,
         scores=scores,
-        answer=said(trial.prediction)[:ANSWER_CHARS],
+        answer=subject.cleaned(said(trial.prediction))[:ANSWER_CHARS],
         seconds=round(trial.seconds, 3),
         bill=trial.bill,
         status=run.status if run else "",
-        reason=run.reason if run else "",
+        reason=subject.cleaned(run.reason) if run else "",
         planned_by=run.planned_by if run else "",
-        error=error,
+        error=subject.cleaned(error),
         labels=label_counts(example, list(trial.calls)),
     )
 
@@ -184,5 +196,5 @@ def _scores(
     names = [own, *(n for n in subject.metrics if n != own)] if own in subject.metrics else [own]
     scores = {name: METRICS[name](example, prediction) for name in names}
     first = scores[own]
-    reason = f"no score: {first.reason}" if isinstance(first, Unscored) else ""
+    reason = f"{NO_SCORE}{first.reason}" if isinstance(first, Unscored) else ""
     return {name: float(score) for name, score in scores.items()}, reason

@@ -1,5 +1,6 @@
 """The report of a tuning: both programs on the test split, the gain, the bill, the prompts."""
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -88,19 +89,26 @@ def _verdict(tuned: Tuned, out: Path) -> str:
         return f"The gate refuses the gain: {why}. Nothing is saved."
     gate = "" if tuned.plan.gate else ", without the gate"
     settings = tuned.start["settings"]
-    planned = {None: "", True: " --plan", False: " --recipe"}[settings["planned"]]
     return (
         f"Saved to {out}{gate}. The same measurement again:\n\n"
-        f"    uv run --all-extras python -m eval run {settings['task']} "
-        f"--program {settings['program']}{planned}{_models(settings)} --load {out} "
-        f"--same-as {out.with_suffix('') / 'after'} --out FOLDER"
+        f"    uv run --all-extras python -m eval {shlex.join(_again(settings, out))}"
     )
 
 
-def _models(settings: dict[str, Any]) -> str:
+def _again(settings: dict[str, Any], out: Path) -> list[str]:
+    """The arguments that measure the winner again."""
+    planned = {None: [], True: ["--plan"], False: ["--recipe"]}[settings["planned"]]
+    return [
+        *("run", settings["task"], "--program", settings["program"], *planned),
+        *(*_models(settings), "--load", str(out), "--same-as", str(out.with_suffix("") / "after")),
+        *("--budget-seconds", str(settings["seconds"]), "--out", "FOLDER"),
+    ]
+
+
+def _models(settings: dict[str, Any]) -> list[str]:
     """The models' options; a simulated model's name begins with what its option does not say."""
     lm, sub_lm = (settings[name].removeprefix("simulated/") for name in ("lm", "sub_lm"))
-    return f" --lm {lm}" + (f" --sub-lm {sub_lm}" if sub_lm != lm else "")
+    return ["--lm", lm, *(["--sub-lm", sub_lm] if sub_lm != lm else [])]
 
 
 def _search(tuned: Tuned) -> str:

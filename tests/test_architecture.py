@@ -203,6 +203,10 @@ def test_the_package_knows_nothing_of_programs_and_evaluation():
     assert found == []
 
 
+# Beside the public names: scripted models, and the one place that knows what a key is.
+OPEN_ROOMS = ("rlm_dspy.testing", "rlm_dspy.runs.redaction")
+
+
 @pytest.mark.parametrize("folder", ["programs", "eval"])
 def test_what_stands_on_it_uses_public_names_only(folder):
     files = sorted((ROOT.parent / folder).rglob("*.py"))
@@ -210,7 +214,7 @@ def test_what_stands_on_it_uses_public_names_only(folder):
         (str(path.relative_to(ROOT.parent)), target)
         for path in files
         for target in imported(path)
-        if target.startswith("rlm_dspy.") and target != "rlm_dspy.testing"
+        if target.startswith("rlm_dspy.") and target not in OPEN_ROOMS
     ]
     assert private == []
     if folder == "programs":

@@ -4,7 +4,7 @@
 same keywords and has a default for each:
 
 - `n`: how many examples of each length;
-- `lengths`: contexts' lengths in tokens (8k is 8192);
+- `lengths`: contexts' lengths in tokens (8k is 8192), each of which is taken once;
 - `seed`: which examples. The same arguments give the same examples, byte for byte, in any process;
 - `generated`: make the data here instead of reading it from the hub;
 - `part`: what stands behind the colon.
@@ -67,6 +67,8 @@ def load(name: str, **options: Any) -> list[dspy.Example]:
         [['5430050'], ['8184941']]
     """
     task, part = task_named(name)
+    if "lengths" in options:
+        options["lengths"] = tuple(dict.fromkeys(options["lengths"]))
     return task.load(**options, **({"part": part} if part else {}))
 
 

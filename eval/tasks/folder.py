@@ -2,8 +2,9 @@
 
 Each row has `context`, `question` and `answer`, and may have `metric` (a name of
 `eval.metrics.METRICS`), `id`, `context_id` and `group`. `answer` is what the metric takes as right:
-a text, or, in JSONL, a list for "ruler" and "oolong_pairs". All other columns become attributes of
-the example, such as `answer_type` for "oolong_synth" or `prefix` for "mrcr".
+a text, or, in JSONL, a list for "ruler" and "oolong_pairs"; without a `metric` it is compared by
+"exact" (see `eval.metrics`). All other columns become attributes of the example; "oolong_synth"
+needs `answer_type`, "mrcr" `prefix`. Ids are unique, and what is null is as if it were not there.
 
     python -m eval run folder:questions.jsonl
     python -m eval run folder:OWNER/NAME@REVISION:SPLIT
@@ -18,6 +19,7 @@ import json
 import random
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -47,7 +49,7 @@ def load(
     """Loads examples; see `eval.tasks`.
 
     Args:
-        n: How many, at most; a seeded draw where there are more.
+        n: How many, at most, 1 or more; a seeded draw where there are more.
         lengths: Ignored: contexts are as long as they are.
         seed: Which ones.
         generated: Ignored.
@@ -58,12 +60,16 @@ def load(
         The examples, in the order of the data.
 
     Raises:
-        ConfigurationError: No data is named, or a row lacks a column or has an unknown metric.
+        ConfigurationError: No data is named, a row lacks a column or has an unknown metric, two
+            rows have one id, or `n` is below 1.
         ContextError: The data cannot be read, or holds no row.
     """
     if not part:
         raise ConfigurationError("The task 'folder' needs data: write folder:questions.jsonl.")
+    if n < 1:
+        raise ConfigurationError(f"n={n} examples: write a number above 0.", n=n)
     examples = [_example(row, number, part, seed) for number, row in enumerate(_rows(part))]
+    _require_unique(examples, part)
     if not examples:
         raise ContextError(f"{part} holds no rows.")
     if len(examples) <= n:
@@ -78,7 +84,7 @@ def _rows(part: str) -> Iterator[dict[str, Any]]:
         try:
             text = path.read_text(encoding="utf-8-sig")
             yield from _jsonl(path, text) if path.suffix == ".jsonl" else _csv(text)
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise ContextError(f"{path} cannot be read: {error}.") from error
     elif match := _HUB.fullmatch(part):
         yield from hub.rows(match["repo"], match["revision"], match["split"] or "test")
@@ -93,7 +99,7 @@ def _jsonl(path: Path, text: str) -> Iterator[dict[str, Any]]:
         if line.strip():
             try:
                 row = json.loads(line)
-            except json.JSONDecodeError as error:
+            except ValueError as error:  # also an integer of too many digits
                 raise ContextError(f"Line {number} of {path} is not JSON: {error}.") from error
             if not isinstance(row, dict):
                 raise ContextError(f"Line {number} of {path} is not a JSON object.")
@@ -106,14 +112,17 @@ def _csv(text: str) -> Iterator[dict[str, Any]]:
 
 
 def _example(row: dict[str, Any], number: int, part: str, seed: int) -> dspy.Example:
-    missing = [name for name in COLUMNS if row.get(name) is None]
-    if missing:
+    if None in row:  # what csv calls the fields behind the header's last
         raise ConfigurationError(
-            f"Row {number} of {part} has no {', '.join(missing)}: every row needs "
-            f"{', '.join(COLUMNS)}.",
+            f"Row {number} of {part} has more fields than the header has names: quote a field that "
+            "holds a comma.",
             row=number,
         )
-    metric = metric_named(row.get("metric") or DEFAULT_METRIC).name
+    row = {name: value for name, value in row.items() if value is not None}
+    _require(COLUMNS, row, number, part, "every row")
+    metric = metric_named(_given(row, "metric", DEFAULT_METRIC))
+    filled = {name: value for name, value in row.items() if value != ""}
+    _require(metric.needs, filled, number, part, f"the metric {metric.name!r}")
     context, question, answer = str(row["context"]), str(row["question"]), row["answer"]
     return dspy.Example(
         {
@@ -122,20 +131,46 @@ def _example(row: dict[str, Any], number: int, part: str, seed: int) -> dspy.Exa
             "question": question,
             "answer": answer if isinstance(answer, str) else json.dumps(answer),
             "gold": answer,
-            "id": str(row.get("id") or f"{part}-{number}"),
-            "context_id": str(row.get("context_id") or _digest(context)),
+            "id": _given(row, "id", f"{part}-{number}"),
+            "context_id": _given(row, "context_id", _digest(context)),
             "task": "folder",
-            "group": str(row.get("group") or "all"),
-            "metric": metric,
+            "group": _given(row, "group", "all"),
+            "metric": metric.name,
             "length": approximate_tokens(context),
             "seed": seed,
         }
     ).with_inputs("context", "question")
 
 
+def _require(names: Sequence[str], row: dict[str, Any], number: int, part: str, who: str) -> None:
+    missing = [name for name in names if name not in row]
+    if missing:
+        raise ConfigurationError(
+            f"Row {number} of {part} has no {', '.join(missing)}: {who} needs {', '.join(names)}.",
+            row=number,
+        )
+
+
+def _require_unique(examples: Sequence[dspy.Example], part: str) -> None:
+    counts = Counter(example.id for example in examples)
+    for name, count in counts.items():
+        if count > 1:
+            raise ConfigurationError(
+                f"{count} rows of {part} have the id {name!r}: give every row an id of its own, or "
+                "leave the column out.",
+                id=name,
+            )
+
+
+def _given(row: dict[str, Any], name: str, default: str) -> str:
+    """A column's value as a text, 0 too; the default where it is not there or empty."""
+    value = str(row.get(name, ""))
+    return default if value == "" else value
+
+
 def _digest(text: str) -> str:
     """What tells a context from others."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 TASK = Task(

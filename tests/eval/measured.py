@@ -27,14 +27,15 @@ class Echo(dspy.Module):
         return dspy.Prediction(answer=lm(f"{context}\n{question}")[0])
 
 
-def data(tmp_path: Path, n: int = 6, contexts: int | None = None) -> Data:
-    """A task of questions "Say 0." to "Say {n-1}.", in a file."""
+def data(tmp_path: Path, n: int = 6, contexts: int | None = None, **columns: Any) -> Data:
+    """A task of questions "Say 0." to "Say {n-1}.", in a file; with further columns."""
     rows = [
         {
             "id": f"q{number}",
             "context": f"Text {number % (contexts or n)}.",
             "question": f"Say {number}.",
             "answer": str(number),
+            **columns,
         }
         for number in range(n)
     ]

@@ -7,6 +7,7 @@ from measured import data, run, saying
 from eval.compare import comparison, paired, read_runs
 from eval.oracle import SIMULATED, oracle_lm
 from eval.plot import draw
+from eval.report import run_report
 from rlm_dspy import ConfigurationError
 from rlm_dspy.testing import ScriptedLM
 
@@ -75,6 +76,24 @@ def test_the_same_ids_with_other_texts_are_other_examples(tmp_path):
     run(tmp_path, wrong_up_to(0), "b", given=data(tmp_path, 6, contexts=3))
     with pytest.raises(ConfigurationError, match="over different examples \\(3 of 6"):
         read_runs([tmp_path / "a", tmp_path / "b"])
+
+
+def test_the_same_examples_by_another_metric_are_other_examples(tmp_path):
+    run(tmp_path, wrong_up_to(0), "a", given=data(tmp_path, 6))
+    run(tmp_path, wrong_up_to(0), "b", given=data(tmp_path, 6, metric="ruler"))
+    with pytest.raises(ConfigurationError, match="over different examples \\(0 of 6"):
+        read_runs([tmp_path / "a", tmp_path / "b"])
+
+
+def test_answers_without_an_official_score_are_counted(tmp_path):
+    given = data(tmp_path, 3, metric="oolong_synth", answer_type="ANSWER_TYPE.NUMERIC")
+    for name in "ab":
+        run(tmp_path, wrong_up_to(0), name, given=given)
+    runs = read_runs([tmp_path / "a", tmp_path / "b"])
+    told = "no score, counted as 0 | The official code raises "
+    assert f"| b | {told}" in comparison(runs)
+    assert f"| {told}" in run_report(runs[0].start, runs[0].records)
+    assert "no score: " not in comparison(runs)
 
 
 def test_what_is_no_run_is_refused(tmp_path):

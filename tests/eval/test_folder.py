@@ -7,7 +7,9 @@ import dspy
 import pytest
 
 from eval import tasks
+from eval.ledger import examples_digest
 from eval.metrics import METRICS
+from eval.runs import Data
 from rlm_dspy import ConfigurationError, ContextError
 
 ROWS = [
@@ -28,6 +30,13 @@ ROWS = [
         "answer_type": "ANSWER_TYPE.NUMERIC",
     },
 ]
+
+
+def written(tmp_path, *rows):
+    """The task of rows in a file."""
+    path = tmp_path / "own.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    return f"folder:{path}"
 
 
 @pytest.fixture
@@ -87,6 +96,33 @@ def test_more_rows_than_asked_for_are_drawn_by_seed(tmp_path):
     assert ids(1) == sorted(ids(1), key=int)
 
 
+def test_a_zero_is_no_missing_value(tmp_path):
+    rows = [
+        {**ROWS[0], "context": f"{n}", "id": n, "context_id": 0, "group": n % 2} for n in range(3)
+    ]
+    examples = tasks.load(written(tmp_path, *rows))
+    assert [(e.id, e.group) for e in examples] == [("0", "0"), ("1", "1"), ("2", "0")]
+    assert {e.context_id for e in examples} == {"0"}
+
+
+def test_what_is_null_or_empty_is_missing(tmp_path):
+    empty = {"metric": "", "id": "", "context_id": None, "group": "", "question_type": None}
+    task = written(tmp_path, {**ROWS[0], **empty}, {**ROWS[0], "question_type": 3})
+    first, second = Data(task).examples()
+    assert (first.metric, first.group, first.context_id) == ("exact", "all", second.context_id)
+    assert "question_type" not in first
+    assert Data(task, group="all/3").examples() == [second]
+
+
+def test_a_lone_surrogate_is_read(tmp_path):
+    row = {**ROWS[0], "context": "Ulm \ud83d", "id": "\ud83d"}
+    (example,) = tasks.load(written(tmp_path, row))
+    (other,) = tasks.load(written(tmp_path, {**row, "context": "Ulm ?"}))
+    assert example.context == "Ulm \ud83d"
+    assert example.context_id != other.context_id
+    assert examples_digest([example]) != examples_digest([other])
+
+
 def test_a_data_set_of_the_hub(tmp_path, monkeypatch):
     datasets = pytest.importorskip("datasets", reason="the extra `eval` is not installed")
     home = tmp_path / "me" / "questions"
@@ -106,6 +142,22 @@ def test_a_data_set_of_the_hub(tmp_path, monkeypatch):
         ("[1]", ContextError, "is not a JSON object"),
         ('{"context": "a", "question": "b"}', ConfigurationError, "Row 0 of .* has no answer"),
         (json.dumps({**ROWS[0], "metric": "best"}), ConfigurationError, "no metric 'best'"),
+        (
+            json.dumps({**ROWS[0], "metric": "mrcr"}),
+            ConfigurationError,
+            "Row 0 of .* has no prefix: the metric 'mrcr' needs prefix",
+        ),
+        (
+            json.dumps({**ROWS[2], "answer_type": ""}),
+            ConfigurationError,
+            "Row 0 of .* has no answer_type: the metric 'oolong_synth' needs answer_type",
+        ),
+        (
+            "\n".join(json.dumps({**ROWS[0], "id": name}) for name in ("a", 1, "1")),
+            ConfigurationError,
+            "2 rows of .* have the id '1'",
+        ),
+        (f'{{"answer": {"9" * 5000}}}', ContextError, "Line 1 of .* is not JSON"),
     ],
 )
 def test_what_is_wrong_is_said(tmp_path, text, error, message):
@@ -113,6 +165,19 @@ def test_what_is_wrong_is_said(tmp_path, text, error, message):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(error, match=message):
         tasks.load(f"folder:{path}")
+
+
+def test_a_row_with_more_fields_than_the_header_is_refused(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_text("context,question,answer\na,b,c\na,b,c,d\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="Row 1 of .* more fields than the header"):
+        tasks.load(f"folder:{path}")
+
+
+@pytest.mark.parametrize("n", [0, -1])
+def test_no_examples_cannot_be_asked_for(jsonl, n):
+    with pytest.raises(ConfigurationError, match=f"n={n} examples: write a number above 0"):
+        tasks.load(f"folder:{jsonl}", n=n)
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,14 @@ def test_a_broken_line_before_the_last_is_an_error(tmp_path, line, what):
         read_lines(path)
 
 
+def test_a_lone_surrogate_is_written_and_read(tmp_path):
+    path = tmp_path / "lines.jsonl"
+    line = {"text": "5 \ud83d €", "\udcff": ["\\ud83d", "\U0001f600"]}
+    Appender(path).append(line)
+    assert read_lines(path) == [line]
+    assert "€".encode() in path.read_bytes()
+
+
 def test_what_is_not_json_is_not_written(tmp_path):
     path = tmp_path / "lines.jsonl"
     file = Appender(path)

@@ -62,6 +62,39 @@ def test_all_metrics_are_tried_above():
     assert set(ASKED) == set(METRICS)
 
 
+@pytest.mark.parametrize(
+    ("gold", "answer", "score"),
+    [
+        ("The Ulm!", "  ulm", 1.0),
+        ("3.5", "35", 0.0),
+        ("3.5", " 3.5. ", 1.0),
+        ("-5", "5", 0.0),
+        ("10 %", "10  %.", 1.0),
+        ("Version 2 B", "version 2 b", 1.0),
+        ("the 2nd", "2nd", 0.0),
+        ("2.", "2", 0.0),
+        ("2.", "2.", 1.0),
+        ("A", "", 0.0),
+        ("A", "the", 0.0),
+        ("A", "a.", 1.0),
+        ("<", "", 0.0),
+        ("Ulm", "?", 0.0),
+        (["A", "Ulm"], "ulm", 1.0),
+        (7, "7", 1.0),
+        (True, "true", 1.0),
+        ("Caf\u00e9 1", "cafe\u0301 1", 1.0),
+    ],
+)
+def test_exact_passes_over_nothing_that_was_asked_for(gold, answer, score):
+    metric = METRICS["exact"]
+    assert metric(example(gold=gold), dspy.Prediction(answer=answer)) == score
+
+
+def test_without_a_right_answer_there_is_no_exact_score():
+    score = METRICS["exact"](example(gold=[]), dspy.Prediction(answer=""))
+    assert isinstance(score, Unscored)
+
+
 def test_a_judges_verdict_is_a_metric():
     metric = METRICS["browsecomp_judge"]
     assert metric(ASKED["browsecomp_judge"], dspy.Prediction(judgement="correct: yes")) == 1.0

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,11 +15,12 @@ from prompted import LABEL, PLAN, prompted_lm
 from eval.contenders import Contender
 from eval.ledger import read_run
 from eval.optimize import optimize
+from eval.optimizers import OPTIMIZERS
 from eval.oracle import oracle_lm
-from eval.purse import Prices
+from eval.purse import Bill, Prices
 from eval.runs import Data, Means
 from eval.splits import split
-from eval.tuned import Plan
+from eval.tuned import Plan, Search, Tuned
 from eval.tuning_report import tuning_report
 from rlm_dspy import ConfigurationError
 
@@ -189,12 +191,39 @@ def test_sub_queries_alone_are_tuned_where_a_recipe_plans(tmp_path):
     assert "The paired gain of an example's share over " in report
 
 
+def test_the_command_that_measures_again_can_be_typed():
+    settings = {"task": "folder:my q.jsonl", "program": "rlm", "planned": None, "seconds": 60}
+    models = {"lm": "openai/a", "sub_lm": "simulated/oracle:0"}
+    start = {"settings": {**settings, **models}}
+    search = Search(Bill(), 1.0, "", "")
+    plan = Plan("gepa", 1, 1, 1)
+    made = {"command": "python -m eval optimize …", "unpriced": []}
+    result = Tuned(plan, {**start, "made_with": made}, [], [], None, search, "+x", saved=True)
+    report = tuning_report(result, Path("my tuned.json"))
+    assert shlex.split(report.partition("python -m eval run ")[2].partition("\n")[0]) == [
+        *("folder:my q.jsonl", "--program", "rlm", "--lm", "openai/a"),
+        *("--sub-lm", "oracle:0", "--load", "my tuned.json", "--same-as", "my tuned/after"),
+        *("--budget-seconds", "60", "--out", "FOLDER"),
+    ]
+
+
+def test_a_key_is_in_no_report(tmp_path, monkeypatch):
+    def failing(student, tuning):
+        raise ValueError("refused: Bearer sk-0123456789")
+
+    monkeypatch.setitem(OPTIMIZERS, "gepa", failing)
+    monkeypatch.setenv("PROVIDER_API_KEY", "sk-0123456789")
+    result, out = tuned(tmp_path, "gepa", prompted_lm(EXAMPLES))
+    told = "The optimizer stopped with ValueError: refused: Bearer [secret]."
+    assert told in tuning_report(result, out)
+
+
 def test_a_report_says_how_to_measure_the_same_again(tmp_path):
     result, out = tuned(tmp_path, "gepa", prompted_lm(EXAMPLES))
     report = tuning_report(result, out)
     assert (
         f"--program aggregate --plan --lm {prompted_lm(EXAMPLES).model} --load {out} "
-        f"--same-as {tmp_path / 'tuned' / 'after'}" in report
+        f"--same-as {tmp_path / 'tuned' / 'after'} --budget-seconds 120.0 --out FOLDER" in report
     )
     assert "-You solve a task by writing Python in a REPL." in report
     assert f"+You write Python in a REPL. {PLAN}" in report
@@ -242,6 +271,10 @@ def test_what_is_asked_for_wrongly_is_said_before_anything_is_asked(tmp_path):
         tuned(tmp_path, "copro", lm)
     (tmp_path / "tuned.json").touch()
     with pytest.raises(ConfigurationError, match="that is not there yet"):
+        tuned(tmp_path, "gepa", lm)
+    (tmp_path / "tuned.json").unlink()
+    (tmp_path / "tuned.md").write_text("My notes.")
+    with pytest.raises(ConfigurationError, match=r"tuned\.md exists"):
         tuned(tmp_path, "gepa", lm)
     assert lm.asked == []
 

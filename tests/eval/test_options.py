@@ -19,6 +19,7 @@ from rlm_dspy.testing import ScriptedLM
         ("8k,32k,128k", (8_192, 32_768, 131_072)),
         ("4096", (4_096,)),
         ("0.5k, 1M", (512, 1_048_576)),
+        ("1k,2k,1024,1k", (1_024, 2_048)),
     ],
 )
 def test_lengths(text, lengths):

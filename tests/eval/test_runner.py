@@ -1,6 +1,7 @@
 """A wrong answer, a program's failure, a time-out and a breakdown are four different things."""
 
 import time
+import traceback
 
 import dspy
 import pytest
@@ -10,12 +11,13 @@ from measured import PRICES, Echo, data, run, saying
 from eval.journal import Journal
 from eval.jsonl import read_lines
 from eval.ledger import read_run
+from eval.locking import run_folder
 from eval.purse import Purse
 from eval.report import run_report
 from eval.runs import Data
 from eval.trials import Subject, attempt
 from programs.rlm import PlainRLM
-from rlm_dspy import ConfigurationError, InterpreterError, ProviderError
+from rlm_dspy import ConfigurationError, InterpreterError, ProviderError, RLMError
 from rlm_dspy.testing import ScriptedLM, code
 
 
@@ -224,6 +226,91 @@ def test_another_run_is_not_gone_on_with(tmp_path):
         run(tmp_path, ScriptedLM(saying), seconds=60.0)
     with pytest.raises(ConfigurationError, match="lm was 'scripted', not 'other'"):
         run(tmp_path, ScriptedLM(saying, model="other"))
+
+
+def test_a_run_by_another_metric_is_not_gone_on_with(tmp_path):
+    run(tmp_path, ScriptedLM(saying))
+    for columns in ({"metric": "ruler"}, {"prefix": "x"}, {"answer_type": "x"}):
+        given = data(tmp_path, **columns)
+        with pytest.raises(ConfigurationError, match="holds another run: examples_digest was"):
+            run(tmp_path, ScriptedLM(saying), given=given)
+
+
+def test_a_second_run_in_the_folder_is_refused_and_pays_nothing(tmp_path):
+    lm = ScriptedLM(saying)
+    with run_folder(tmp_path / "run"), pytest.raises(ConfigurationError, match="under way in"):
+        run(tmp_path, lm)
+    assert lm.asked == []
+    assert not (tmp_path / "run" / "results.jsonl").exists()
+    assert len(run(tmp_path, lm)) == 6
+
+
+KEY = "sk-0123456789"
+
+
+def test_the_keys_of_both_models_are_kept_out():
+    lm, sub_lm = (dspy.LM("openai/x", api_key=f"{KEY}-{role}") for role in ("main", "sub"))
+    subject = Subject(Echo, lm, sub_lm)
+    assert subject.cleaned(f"{KEY}-main, {KEY}-sub, {KEY}") == f"[secret], [secret], {KEY}"
+
+
+def test_a_key_is_in_no_record(tmp_path, monkeypatch):
+    monkeypatch.setenv("PROVIDER_API_KEY", KEY)
+
+    def telling(asked):
+        broken = {"1": ServerError, "2": ContextLengthError}.get(saying(asked))
+        return broken(f"refused: Bearer {KEY}") if broken else f"{KEY} {saying(asked)}"
+
+    records = run(tmp_path, ScriptedLM(telling, num_retries=0))
+    assert [record.outcome for record in records][:3] == ["scored", "infrastructure", "failed"]
+    assert [record.answer for record in records][3] == "[secret] 3"
+    assert all("refused: Bearer [secret]" in record.error for record in records[1:3])
+    assert KEY not in (tmp_path / "run" / "results.jsonl").read_text()
+    assert KEY not in run_report(*read_run(tmp_path / "run"))
+
+
+class Misconfigured(Broken):
+    error = ConfigurationError(f"Bearer {KEY} is wrong.")
+
+
+@pytest.mark.parametrize("program", ["measured:Echo", "test_runner:Misconfigured"])
+def test_a_key_is_in_no_error_that_ends_the_run(tmp_path, monkeypatch, program):
+    monkeypatch.setenv("PROVIDER_API_KEY", KEY)
+    lm = ScriptedLM([AuthError(f"Bearer {KEY} is wrong.")], num_retries=0)
+    with pytest.raises(RLMError, match=r"Bearer \[secret\] is wrong") as raised:
+        run(tmp_path, lm, program=program)
+    assert KEY not in "".join(traceback.format_exception(raised.value))
+
+
+def test_a_reply_with_a_lone_surrogate_is_recorded_and_paid_once(tmp_path):
+    lm = ScriptedLM(lambda asked: f"{saying(asked)} \ud83d")
+    records = run(tmp_path, lm)
+    assert [record.answer for record in records][:2] == ["0 \\ud83d", "1 \\ud83d"]
+    assert run(tmp_path, lm) == records
+    assert len(lm.asked) == 6
+
+
+def test_such_a_reply_is_given_again_after_a_kill(tmp_path):
+    (example,) = data(tmp_path, 1).examples()
+    subject = Subject(Echo, ScriptedLM(["0 \ud83d"]))
+    path = tmp_path / "calls.jsonl"
+    first, again = (attempt(subject, example, Purse(None, PRICES), Journal(path)) for _ in "ab")
+    assert first.answer == again.answer
+    assert len(subject.lm.asked) == 1
+
+
+class Judge(Echo):
+    def forward(self, context, question):
+        return dspy.Prediction(judgement=f"correct: {super().forward(context, question).answer}")
+
+
+def test_what_no_program_of_ours_gives_is_not_scored_as_wrong(tmp_path):
+    given, lm = data(tmp_path, 1, metric="browsecomp_judge"), ScriptedLM(["yes"])
+    for program in ("direct", "rlm"):
+        with pytest.raises(ConfigurationError, match="reads 'judgement': the program"):
+            run(tmp_path, lm, given=given, program=program)
+    assert lm.asked == []
+    assert run(tmp_path, lm, given=given, program="test_runner:Judge")[0].score == 1.0
 
 
 def test_a_run_takes_the_examples_of_another(tmp_path):

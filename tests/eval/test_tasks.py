@@ -96,6 +96,11 @@ def test_the_same_arguments_make_the_same_bytes_in_another_process():
     assert said == [digests(), digests()]
 
 
+def test_a_length_that_is_named_twice_is_taken_once():
+    examples = tasks.load("niah", n=2, lengths=[1024, 512, 1024])
+    assert [example.length for example in examples] == [1024, 1024, 512, 512]
+
+
 def test_the_examples_of_a_context_share_its_name():
     examples = tasks.load("oolong_pairs", n=25, lengths=[1024], generated=True)
     assert len({example.context_id for example in examples}) == 2
