@@ -138,24 +138,29 @@ def build_class(body: Any, name: str, *bases: Any, metaclass: Any = None, **kwar
     Raises:
         PolicyError: A base or metaclass that model code may not use.
     """
-    _check_bases(bases)
+    check_bases(bases)
     # What an alias stands for as well, before the class exists: `__init_subclass__` and
     # `__set_name__` of the user's see it unfinished.
-    _check_bases(types.resolve_bases([base for base in bases if type(base) not in TYPING_BASES]))
+    check_bases(types.resolve_bases([base for base in bases if type(base) not in TYPING_BASES]))
     if metaclass is not None:
         if metaclass not in METACLASSES:
             raise names.PolicyError("metaclasses are not available: use a class decorator")
         kwargs["metaclass"] = METACLASSES[metaclass]
     with rules.pending(name):
         cls = builtins.__build_class__(body, name, *bases, **kwargs)
-    _check_bases(cls.__bases__)
+    check_bases(cls.__bases__)
     for attribute, value in cls.__dict__.items():
         if type(value) is types.MemberDescriptorType and names.is_dunder(attribute):
             raise names.PolicyError(names.attribute_message(attribute))  # by way of __slots__
     return rules.adopt(cls)
 
 
-def _check_bases(bases: tuple) -> None:
+def check_bases(bases: tuple) -> None:
+    """Refuses bases that model code may not use.
+
+    Raises:
+        PolicyError: One of them is not to derive from.
+    """
     for base in bases:
         if not _subclassable(base):
             name = base.__name__ if isinstance(base, type) else type(base).__name__

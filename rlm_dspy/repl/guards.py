@@ -79,6 +79,7 @@ def read_any(obj: Any, name: str) -> Any:
         RefusedAttribute: The policy refuses it.
         AttributeError: There is none of that name.
     """
+    name = exact(name)
     if name in names.FRAME_NAMES or (names.is_dunder(name) and name not in names.READABLE):
         raise rules.refused(obj, name)
     if name[:1] == "_" or name in names.FORMATTERS:

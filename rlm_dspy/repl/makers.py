@@ -97,6 +97,7 @@ _DATACLASS_OPTIONS = frozenset(
 
 def _make_dataclass(cls_name: str, fields: Any, *, bases: tuple = (), **options: Any) -> Any:
     """As the library's, without a `namespace`, through which any special method could be set."""
+    bases = tuple(bases)  # what is checked is what is used, whatever iterating it says
     if not options.keys() <= _DATACLASS_OPTIONS or not all(map(rules.is_user_class, bases)):
         raise PolicyError("make_dataclass takes fields only: write a class with @dataclass")
     checked: list[Any] = []
@@ -105,8 +106,16 @@ def _make_dataclass(cls_name: str, fields: Any, *, bases: tuple = (), **options:
         checked.append((_identifier(parts[0]), *parts[1:]))
     with _bare_main():
         cls = dataclasses.make_dataclass(_identifier(cls_name), checked, bases=bases, **options)
+    classes.check_bases(cls.__bases__)
     cls.__module__ = "__main__"
     return rules.adopt(cls)
+
+
+def _fields_of(obj: Any) -> dict[str, Any]:
+    """`x.__dataclass_fields__`, by which encoders know a dataclass: a copy."""
+    if rules.is_user_class(obj if isinstance(obj, type) else type(obj)):
+        return dict(obj.__dataclass_fields__)
+    raise rules.refused(obj, "__dataclass_fields__")
 
 
 def _dataclasses() -> Facade:
@@ -286,6 +295,7 @@ CLASS_FACADES = {
     "typing": _typing(),
     "collections": _collections(),
 }
+guards.READERS["__dataclass_fields__"] = _fields_of
 classes.TYPING_BASES.add(_MadeByTyping)
 # Generic, Protocol and their like may be derived from; the classes of aliases (proxies) may not.
 rules.OPEN_CLASSES.update(

@@ -4,6 +4,9 @@
 class or a function in place of an instance it would set attributes on it, or call its class, with
 the trust of the library. So what a class gives is wrapped to take its own instances only. Methods
 written in C check that themselves.
+
+The library copies attributes too: `update_wrapper` gives a wrapper all that is in the dictionary of
+what it wraps. Of a class (`lru_cache(ChainMap)`) that would be its plain functions, unwrapped.
 """
 
 import functools
@@ -12,6 +15,27 @@ from types import FunctionType
 from typing import Any
 
 from rlm_dspy.repl import names, rules
+
+_update_wrapper = functools.update_wrapper
+
+
+def install() -> None:
+    """Have the library copy the attributes of functions only; for a process of model code alone.
+
+    It is changed in its module, where `wraps`, `lru_cache`, `contextmanager` and the context
+    managers that decorate look it up.
+    """
+    vars(functools)["update_wrapper"] = _wrapper_updated
+
+
+def _wrapper_updated(
+    wrapper: Any,
+    wrapped: Any,
+    assigned: Any = functools.WRAPPER_ASSIGNMENTS,
+    updated: Any = functools.WRAPPER_UPDATES,
+) -> Any:
+    copied = updated if type(wrapped) is FunctionType else ()
+    return _update_wrapper(wrapper, wrapped, assigned, copied)
 
 
 def from_class(cls: type, name: str, value: Any) -> Any:

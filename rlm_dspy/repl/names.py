@@ -85,7 +85,7 @@ READABLE = _OPERATOR_METHODS | frozenset(
         "__module__", "__annotations__", "__cause__", "__context__", "__suppress_context__",
         "__notes__", "__wrapped__", "__members__", "__match_args__", "__class_getitem__",
         "__copy__", "__deepcopy__", "__dir__", "__slots__",
-        "__mro__", "__bases__", "__subclasses__",
+        "__mro__", "__bases__", "__subclasses__", "__dataclass_fields__",
     }
 )  # fmt: skip
 

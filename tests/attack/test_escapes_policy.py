@@ -1,8 +1,11 @@
 """The policy alone, in this process and without any layer of the operating system."""
 
+import functools
+
 import pytest
 from corpus import VISIBLE, judge, load, load_own, prepared
 
+from rlm_dspy.repl import methods
 from rlm_dspy.repl.namespace import Namespace
 from rlm_dspy.repl.plain import to_plain
 from rlm_dspy.repl.values import decode, encode
@@ -26,7 +29,10 @@ def echo(name, args, kwargs):
 
 
 @pytest.fixture
-def session():
+def session(monkeypatch):
+    # What a worker does to the library's own modules, since nothing else runs there.
+    monkeypatch.setattr(functools, "update_wrapper", functools.update_wrapper)
+    methods.install()
     made = Namespace(echo, tools=["llm_query", "llm_query_batched"])
     made.bind("context", "some text\n" * 5)
     return made
