@@ -177,17 +177,25 @@ _SHOWN_TYPES = """FunctionType LambdaType GeneratorType CoroutineType AsyncGener
 class RedirectStdout:
     """`contextlib.redirect_stdout`, for the step's output."""
 
+    _stream = output.STDOUT
+
     def __init__(self, target: Any):
         self._target, self._before = target, []
 
     def __enter__(self) -> Any:
+        self._before.append(self._stream.target)
         # The step's own output is where what is not redirected goes.
-        own = self._target is output.STDOUT or self._target is None
-        self._before.append(output.redirect(None if own else self._target))
+        self._stream.target = None if self._target is self._stream else self._target
         return self._target
 
     def __exit__(self, *exception: object) -> None:
-        output.redirect(self._before.pop())
+        self._stream.target = self._before.pop()
+
+
+class RedirectStderr(RedirectStdout):
+    """`contextlib.redirect_stderr`, for the step's output."""
+
+    _stream = output.STDERR
 
 
 def _contextlib() -> Facade:
@@ -195,7 +203,7 @@ def _contextlib() -> Facade:
         "contextlib",
         **exported(contextlib, "redirect_stdout redirect_stderr chdir"),
         redirect_stdout=RedirectStdout,
-        redirect_stderr=contextlib.nullcontext,
+        redirect_stderr=RedirectStderr,
     )
 
 
@@ -245,5 +253,5 @@ CRAFTED_FACADES = {
 }
 rules.OPEN_CLASSES.add(SimpleNamespace)
 # Not to derive from: a subclass would see the library's own dispatcher, which evaluates text.
-rules.OPEN_INSTANCES.update({SingleDispatch, SingleDispatchMethod, RedirectStdout})
+rules.OPEN_INSTANCES.update({SingleDispatch, SingleDispatchMethod, RedirectStdout, RedirectStderr})
 rules.WRITABLE_TYPES[SimpleNamespace] = None

@@ -40,13 +40,13 @@ class InstanceDict(dict):
 
     def __setitem__(self, key: str, value: Any) -> None:
         key = exact(key)
-        object.__setattr__(guards.write(self._owner, key), key, value)
+        guards.write(self._owner, key).__dict__[key] = value  # past what a descriptor would do
         super().__setitem__(key, value)
 
     def __delitem__(self, key: str) -> None:
         key = exact(key)
-        object.__delattr__(guards.write(self._owner, key), key)
-        super().__delitem__(key)
+        del guards.write(self._owner, key).__dict__[key]
+        super().pop(key, None)
 
     def update(self, *args: Any, **kwargs: Any) -> None:
         """Sets many attributes."""

@@ -88,15 +88,16 @@ def print_(
     flush: bool = False,
 ) -> None:
     """`print`, into the step's output."""
-    if file is not None and file is not output.STDOUT:
-        print(*values, sep=sep, end=end, file=file)
+    stream = output.STDOUT if file is None else file
+    if type(stream) is not output.Stream:
+        print(*values, sep=sep, end=end, file=stream)
         return
-    gap = " " if sep is None else exact(sep)
+    gap = " " if sep is None else sep
     for index, value in enumerate(values):
         if index:
-            output.emit(gap)
-        output.emit_value(value)
-    output.emit("\n" if end is None else exact(end))
+            stream.write(gap)
+        output.emit_value(value, stream=stream)
+    stream.write("\n" if end is None else end)
 
 
 def leave(code: Any = None) -> None:

@@ -49,6 +49,7 @@ from rlm_dspy.repl import classes, output, rules
 from rlm_dspy.repl.clocks import CLOCK_FACADES
 from rlm_dspy.repl.copying import COPY_FACADES
 from rlm_dspy.repl.crafted import CRAFTED_FACADES
+from rlm_dspy.repl.environment import leave
 from rlm_dspy.repl.formatting import Formatter
 from rlm_dspy.repl.loops import ASYNC_FACADES
 from rlm_dspy.repl.makers import CLASS_FACADES
@@ -78,6 +79,8 @@ _CALENDAR = """IllegalMonthError IllegalWeekdayError isleap leapdays weekday mon
 _UUID = """UUID uuid3 uuid4 uuid5 uuid7 uuid8 NIL MAX NAMESPACE_DNS NAMESPACE_URL NAMESPACE_OID
     NAMESPACE_X500 SafeUUID"""
 _BISECT = "bisect bisect_left bisect_right insort insort_left insort_right"
+# What the worker's stack holds, whatever a level does (measured: 16 MiB and calls through C).
+_LEAST_RECURSION, _MOST_RECURSION = 1_000, 10_000
 _FUTURE = ("annotations", "division", "generator_stop", "print_function")
 _SYS = """maxsize version version_info float_info int_info byteorder getsizeof maxunicode
     getrecursionlimit intern"""
@@ -111,9 +114,25 @@ def _of_listed_names() -> dict[str, Facade]:
         "shlex": facade("shlex", **listed(shlex, "quote join"), split=_split),
         "string": facade("string", **exported(string, "Formatter"), Formatter=Formatter),
         "tomllib": facade("tomllib", loads=_toml, TOMLDecodeError=tomllib.TOMLDecodeError),
-        "sys": facade("sys", **listed(sys, _SYS), stdout=output.STDOUT, stderr=output.STDOUT),
+        "sys": _sys(),
         "__future__": facade("__future__", **dict.fromkeys(_FUTURE)),
     }
+
+
+def _sys() -> Facade:
+    return facade(
+        "sys",
+        **listed(sys, _SYS),
+        stdout=output.STDOUT,
+        stderr=output.STDERR,
+        exit=leave,
+        setrecursionlimit=_set_recursion_limit,
+    )
+
+
+def _set_recursion_limit(limit: int) -> None:
+    """`sys.setrecursionlimit`, up to what the stack holds."""
+    sys.setrecursionlimit(max(_LEAST_RECURSION, min(limit, _MOST_RECURSION)))
 
 
 def _hashlib() -> Facade:
@@ -135,6 +154,7 @@ def _nested() -> dict[str, Facade]:
     parser = facade("html.parser", HTMLParser=html.parser.HTMLParser)
     parse = facade("urllib.parse", **exported(urllib.parse))
     return {
+        "json.decoder": TEXT_FACADES["json"].decoder,
         "html": facade("html", **exported(html), parser=parser),
         "html.parser": parser,
         "urllib": facade("urllib", parse=parse),

@@ -5,11 +5,14 @@ gives texts of bounded length, however long a name, a line, a message or its not
 """
 
 import linecache  # noqa: F401  (loaded before lockdown: the traceback machinery imports it)
+import re
 from types import TracebackType
 
 from rlm_dspy.repl.names import exact
 from rlm_dspy.repl.output import escaped
 
+# Where the parser ends a line; `splitlines` does at form feeds and U+2028 as well.
+_NEWLINE = re.compile(r"\r\n|\r|\n")
 _MAX_MESSAGE = 2_000
 _MAX_NOTES = 3
 _MAX_NAME = 100
@@ -33,7 +36,7 @@ class Sources:
         """Keeps a step's source; returns the file name to compile it under."""
         self._count += 1
         name = f"<step {self._count}>"
-        self._texts[name] = code.splitlines()
+        self._texts[name] = _NEWLINE.split(code)
         if len(self._texts) > self._keep:
             del self._texts[next(iter(self._texts))]
         return name

@@ -7,6 +7,7 @@ about what the host will take; the host checks again.
 
 import io
 from typing import Any
+from weakref import WeakSet
 
 from rlm_dspy.repl import rules
 from rlm_dspy.repl.names import exact
@@ -15,7 +16,8 @@ from rlm_dspy.repl.names import exact
 TYPE = "File"
 MOST_FILES = 100
 MOST_BYTES = 20 << 20
-_MODES = {"r", "w", "a", "x", "r+", "w+", "a+", "x+"}
+_BOTH = ("r+", "w+", "a+", "x+")
+_MODES = {"r", "w", "a", "x", *_BOTH}
 
 
 class File:
@@ -37,18 +39,78 @@ class File:
 
 
 class Bytes(io.BytesIO):
-    """An open file; closing it, or letting go of it, keeps what was written."""
+    """An open file; flushing or closing it, or letting go of it, keeps what was written."""
 
-    def __init__(self, folder: "Folder", name: str, start: bytes, *, written: bool):
+    def __init__(self, folder: "Folder", name: str, start: bytes, mode: str):
         super().__init__(start)
         self.name = name
-        self.__folder, self.__name, self.__written = folder, name, written
+        self.__folder, self.__name, self.__mode = folder, name, mode
+        if mode[0] == "a":
+            self.seek(0, io.SEEK_END)
+
+    def readable(self) -> bool:
+        """Whether its mode lets it be read."""
+        return self.__mode in ("r", *_BOTH)
+
+    def writable(self) -> bool:
+        """Whether its mode lets it be written."""
+        return self.__mode != "r"
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Reads so many bytes; all that are left where `size` is None or negative."""
+        self._check(self.readable(), "readable")
+        return super().read(size)
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        """As `read`."""
+        return self.read(size)
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        """Reads to the end of the line."""
+        self._check(self.readable(), "readable")
+        return super().readline(size)
+
+    def readlines(self, hint: int | None = -1, /) -> list[bytes]:
+        """Reads the lines that are left."""
+        self._check(self.readable(), "readable")
+        return super().readlines(hint)
+
+    def __next__(self) -> bytes:
+        self._check(self.readable(), "readable")
+        return super().__next__()
+
+    def write(self, data: Any, /) -> int:
+        """Writes bytes, at the end where the mode is "a"."""
+        self._check(self.writable(), "writable")
+        if self.__mode[0] == "a":
+            self.seek(0, io.SEEK_END)
+        return super().write(data)
+
+    def writelines(self, lines: Any, /) -> None:
+        """Writes the bytes of each."""
+        for line in lines:
+            self.write(line)
+
+    def truncate(self, size: int | None = None, /) -> int:
+        """Cuts it."""
+        self._check(self.writable(), "writable")
+        return super().truncate(size)
+
+    def flush(self) -> None:
+        """Keeps what was written."""
+        super().flush()
+        if self.writable():
+            self.__folder._keep(self.__name, self.getvalue())
 
     def close(self) -> None:
         """Closes the file."""
-        if not self.closed and self.__written:
-            self.__folder._keep(self.__name, self.getvalue())
+        if not self.closed:
+            self.flush()
         super().close()
+
+    def _check(self, allowed: bool, what: str) -> None:
+        if not allowed:
+            raise io.UnsupportedOperation(f"not {what}")
 
 
 class Text(io.TextIOWrapper):
@@ -65,6 +127,7 @@ class Folder:
 
     def __init__(self) -> None:
         self._files: dict[str, bytes] = {}
+        self._opened: WeakSet[Any] = WeakSet()
 
     def open(
         self,
@@ -94,16 +157,15 @@ class Folder:
             raise self._not_there(name)
         if not here and len(self._files) >= MOST_FILES:
             raise OSError(f"there are {MOST_FILES} files already")
+        self._flush(name)
         start = self._files[name] if here and plain[0] in "ra" else b""
-        written = plain != "r"
-        if written:
+        if plain != "r":
             self._files[name] = start
-        raw = Bytes(self, name, start, written=written)
-        if plain[0] == "a":
-            raw.seek(0, io.SEEK_END)
-        if binary:
-            return raw
-        return Text(raw, encoding=encoding or "utf-8", errors=errors, newline=newline)
+        opened: Any = Bytes(self, name, start, plain)
+        if not binary:
+            opened = Text(opened, encoding=encoding or "utf-8", errors=errors, newline=newline)
+        self._opened.add(opened)
+        return opened
 
     def submitted(self, value: Any) -> Any:
         """A value of a `File` output, with the files that it names."""
@@ -111,6 +173,7 @@ class Folder:
             name = exact(value)
             if name not in self._files:
                 raise self._not_there(name)
+            self._flush(name)
             return {"name": name, "data": self._files[name]}
         if type(value) is File:
             return {"name": value.name, "data": value.data}
@@ -123,6 +186,12 @@ class Folder:
         if isinstance(value, (list, tuple)):
             return [self.submitted(item) for item in value]
         return value
+
+    def _flush(self, name: str) -> None:
+        """Keeps what open files of a name hold back."""
+        for opened in list(self._opened):
+            if not opened.closed and opened.name == name and opened.writable():
+                opened.flush()
 
     def _keep(self, name: str, data: bytes) -> None:
         others = sum(len(held) for other, held in self._files.items() if other != name)

@@ -34,11 +34,44 @@ class Formatter:
 
     format = _LibraryFormatter.format
     vformat = _LibraryFormatter.vformat
-    _vformat = _LibraryFormatter._vformat
     get_value = _LibraryFormatter.get_value
     check_unused_args = _LibraryFormatter.check_unused_args
     format_field = _LibraryFormatter.format_field
     convert_field = _LibraryFormatter.convert_field
+
+    def _vformat(
+        self,
+        template: str,
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        used: set[Any],
+        depth: int,
+        number: Any = 0,
+    ) -> tuple[str, Any]:
+        """As the library's, which before Python 3.14 knows `{}` but not `{.name}` and `{[0]}`.
+
+        `number` is that of the next field without one; False where fields have their own.
+        """
+        if depth < 0:
+            raise ValueError("Max string recursion exceeded")
+        result: list[str] = []
+        for literal, field, spec, conversion in self.parse(template):
+            result.append(literal)
+            if field is None:
+                continue
+            first, _ = _string.formatter_field_name_split(field)
+            if first == "" if number is False else isinstance(first, int) and number:
+                raise ValueError("cannot switch between manual and automatic field numbering")
+            if first == "":
+                field, number = f"{number}{field}", number + 1
+            elif isinstance(first, int):
+                number = False
+            obj, used_key = self.get_field(field, args, kwargs)
+            used.add(used_key)
+            obj = self.convert_field(obj, conversion)
+            inner, number = self._vformat(spec, args, kwargs, used, depth - 1, number)
+            result.append(self.format_field(obj, inner))
+        return "".join(result), number
 
     def parse(self, format_string: str) -> Iterator[Any]:
         """Splits a template into (literal, field, spec, conversion)."""

@@ -212,7 +212,7 @@ class Namespace:
         # An expression that printed has said what it had to say: `main()` needs no echo.
         if value is not None and output.written() == before:
             output.emit_value(value, repr)
-            output.emit("\n")
+            output.STDOUT.write("\n")
 
     @property
     def _print(self) -> Callable[..., None]:

@@ -5,7 +5,7 @@ the limit's length and has no control, bidirectional or lone surrogate character
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from rlm_dspy.repl.names import exact
@@ -96,16 +96,15 @@ class Capture:
 
 
 class _Current:
-    """The capture that `print` writes to; `redirect_stdout` puts another writer in front."""
+    """The capture that `print` writes to."""
 
     capture = Capture(1)
-    redirect: Any = None
 
 
 def begin(capture: Capture) -> None:
     """Makes `capture` the place where output goes, until the next `begin`."""
     _Current.capture = capture
-    _Current.redirect = None
+    STDOUT.target = STDERR.target = None
 
 
 def written() -> int:
@@ -118,56 +117,61 @@ def printed() -> str:
     return _Current.capture.text()
 
 
-def redirect(target: Any) -> Any:
-    """Sends output to `target.write` (None: back to the capture); returns what it replaced."""
-    before, _Current.redirect = _Current.redirect, target
-    return before
-
-
-def emit(text: str) -> None:
-    """Writes text to where output goes now."""
-    target = _Current.redirect
-    if target is None:
-        _Current.capture.write(text)
-    else:
-        target.write(text)
-
-
-def emit_value(value: Any, text: Callable[[Any], str] = str) -> None:
+def emit_value(
+    value: Any, text: Callable[[Any], str] = str, stream: "Stream | None" = None
+) -> None:
     """Writes a value as `print` does; of a long text only the ends, without building the whole.
 
     Args:
         value: Anything.
         text: How to write a value that is not a long text: `str` or `repr`.
+        stream: Where to; None: standard output.
     """
+    stream = STDOUT if stream is None else stream
     capture = _Current.capture
     limit = capture._limit
     long = hasattr(type(value), "__rlm_text__") or (type(value) is str and text is repr)
-    if long and _Current.redirect is None and len(value) > 4 * limit:
+    if long and stream.target is None and len(value) > 4 * limit:
         first, last = exact(text(value[:limit])), exact(text(value[-limit:]))
         capture.write(first)
         capture.skip(len(value) - 2 * limit)
         capture.write(last)
     else:
-        emit(exact(text(value)))
+        stream.write(text(value))
 
 
 class Stream:
-    """What model code sees as `sys.stdout`: an object whose `write` is captured."""
+    """What model code sees as `sys.stdout` or `sys.stderr`: both are the step's output.
 
-    __slots__ = ()
+    Args:
+        name: Its name.
+
+    Attributes:
+        target: What it is redirected to; None: nothing.
+    """
+
+    __slots__ = ("_name", "target")
+
+    def __init__(self, name: str):
+        self._name = name
+        self.target: Any = None
 
     def write(self, text: str) -> int:
-        """Writes text to the step's output; returns its length."""
+        """Writes text to the step's output, or to where it was sent; returns its length."""
         plain = exact(text)
-        emit(plain)
+        (_Current.capture if self.target is None else self.target).write(plain)
         return len(plain)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Writes texts, one behind the other."""
+        for line in lines:
+            self.write(line)
 
     def flush(self) -> None:
         """Does nothing: output is never held back."""
 
     def __repr__(self) -> str:
-        return "<stdout>"
+        return f"<{self._name}>"
 
 
-STDOUT = Stream()
+STDOUT, STDERR = Stream("stdout"), Stream("stderr")

@@ -12,11 +12,19 @@ import datetime
 import decimal
 import enum
 import fractions
-from collections.abc import Callable, KeysView, Sequence, ValuesView
+import itertools
+from collections.abc import Callable, Iterator, Mapping, MappingView, Sequence
 from typing import Any
 
 from rlm_dspy.placed import Origin, Placed
+from rlm_dspy.repl.values import MAX_ITEMS
 from rlm_dspy.returns import is_type, schema_of
+
+
+def _read(value: Iterator[Any]) -> list[Any]:
+    """What a generator gives; the many are refused when they are counted."""
+    return list(itertools.islice(value, MAX_ITEMS + 1))
+
 
 _CONVERT: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     (enum.Enum, lambda value: value.value),
@@ -26,8 +34,7 @@ _CONVERT: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     (bytes | bytearray | memoryview, bytes),
     (collections.UserDict, dict),
     (dict, lambda value: dict(value.items())),
-    (collections.ChainMap, dict),
-    (list | collections.deque | range | KeysView | ValuesView | collections.UserList, list),
+    (list | collections.deque | range | MappingView | collections.UserList, list),
     (tuple, tuple),
     (set, set),
     (frozenset, frozenset),
@@ -35,6 +42,8 @@ _CONVERT: tuple[tuple[Any, Callable[[Any], Any]], ...] = (
     (decimal.Decimal, float),
     (fractions.Fraction, float),
     (Sequence, list),  # one that is read lazily, as the lines of a context
+    (Mapping, dict),
+    (Iterator, _read),
 )
 
 

@@ -176,6 +176,7 @@ def _json() -> Facade:
         "json",
         **listed(json, "JSONEncoder JSONDecodeError"),
         JSONDecoder=JSONDecoder,
+        decoder=facade("json.decoder", **listed(json, "JSONDecodeError"), JSONDecoder=JSONDecoder),
         dumps=_dumps,
         dump=_dump,
         loads=_loads,

@@ -87,9 +87,15 @@ class _Packer:
         if kind is dict:
             return self._mapping(value, depth)
         if kind in (tuple, set, frozenset):
-            items = self._items(list(value), depth)
-            return {_TAG: kind.__name__, "v": items if kind is tuple else _in_order(items)}
+            return self._tagged(kind.__name__, self._items(list(value), depth))
         return self._converted(self.convert(value), depth)
+
+    def _tagged(self, kind: str, items: list[Any]) -> Any:
+        if kind == "tuple":
+            return {_TAG: kind, "v": items}
+        if not all(map(_is_hashable, items)):
+            return items  # what the items became is in no set
+        return {_TAG: kind, "v": _in_order(items)}
 
     def _converted(self, value: Any, depth: int) -> Any:
         if type(value) is Placed:
@@ -120,6 +126,15 @@ class _Packer:
             return value
         raw = value.encode("utf-8", "surrogatepass")
         return {_TAG: "str", "v": base64.b64encode(raw).decode()}
+
+
+def _is_hashable(packed: Any) -> bool:
+    if type(packed) is not dict:
+        return type(packed) is not list
+    tag = packed.get(_TAG)
+    if tag in ("tuple", "frozenset"):
+        return all(map(_is_hashable, packed["v"]))
+    return tag not in (None, "dict", "set")
 
 
 def _goes_as_it_is(items: list[Any]) -> bool:

@@ -36,12 +36,12 @@ class RawNamespace:
     def run(self, code):
         capture = output.Capture(self.limit)
         output.begin(capture)
-        self.names["print"] = lambda *values: output.emit(" ".join(map(str, values)) + "\n")
+        self.names["print"] = lambda *values: output.STDOUT.write(" ".join(map(str, values)) + "\n")
         try:
             exec(code, self.names)
         except BaseException as error:  # noqa: BLE001 - whatever a probe raises is its outcome
             kind = type(error).__name__
-            output.emit(f"{kind}: {error}\n")
+            output.STDOUT.write(f"{kind}: {error}\n")
             trace = traceback.format_exc(limit=-2)
             return StepResult("error", capture.text(), None, kind, f"{error}\n{trace}", None)
         return StepResult("ok", capture.text())

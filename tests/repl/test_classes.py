@@ -82,6 +82,25 @@ def test_a_cycle_is_copied_by_the_memo_of_ones_own(session):
             "print(f(), f.__name__, f.__doc__)",
             "4 f doc\n",
         ),
+        (
+            "class C:\n    @property\n    def x(self): return self.__dict__.get('x')\n"
+            "    @x.setter\n    def x(self, v): self.__dict__['x'] = v\n"
+            "c = C()\nc.x = 4\nprint(c.x, c.__dict__)\ndel c.__dict__['x']\nprint(c.x)",
+            "4 {'x': 4}\nNone\n",
+        ),
+        (
+            "class V:\n    def __set_name__(self, owner, name): self.name = name\n"
+            "    def __get__(self, obj, cls=None): return obj.__dict__[self.name]\n"
+            "    def __set__(self, obj, value): obj.__dict__[self.name] = value\n"
+            "class A:\n    x = V()\na = A()\na.x = 3\nprint(a.x)",
+            "3\n",
+        ),
+        (
+            "import dataclasses\n@dataclasses.dataclass\nclass A:\n    x: int = 1\n"
+            "print([hasattr(a, '__dataclass_fields__') for a in (A, A(1), 1)],"
+            " list(A.__dataclass_fields__))",
+            "[True, True, False] ['x']\n",
+        ),
     ],
 )
 def test_as_in_python(session, code, shown):

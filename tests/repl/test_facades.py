@@ -5,6 +5,7 @@ import types
 
 import pytest
 
+from rlm_dspy import CodeFailed, RestrictedInterpreter
 from rlm_dspy.repl import classes, names, rules
 from rlm_dspy.repl.facades import FACADES
 from rlm_dspy.repl.modules import Facade
@@ -121,6 +122,53 @@ def test_no_class_shares_a_container_that_code_could_change():
 def test_host_texts_are_taken(session, code, shown):
     result = session.run(code)
     assert (result.message, result.output) == ("", shown)
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"),
+    [
+        (
+            "import json\ntry: json.loads('{')\nexcept json.decoder.JSONDecodeError: print('bad')\n"
+            "from json.decoder import JSONDecodeError",
+            "bad\n",
+        ),
+        ("import sys\nsys.stdout.writelines(['a', 'b'])\nprint(sys.stdout)", "ab<stdout>\n"),
+        (
+            "import sys\nprint('a', 'b', sep='', file=sys.stderr)\nprint(sys.stderr)",
+            "ab\n<stderr>\n",
+        ),
+        (
+            "import io, sys, contextlib as c\nout, err = io.StringIO(), io.StringIO()\n"
+            "with c.redirect_stdout(out), c.redirect_stderr(err):\n"
+            "    print('o')\n    print('e', file=sys.stderr)\n"
+            "print([out.getvalue(), err.getvalue()])",
+            "['o\\n', 'e\\n']\n",
+        ),
+        (
+            "import datetime\nd = datetime.date(2024, 1, 2)\n"
+            "print('{.year}-{.month} {a.day} {[0]}'.format(d, d, [7], a=d))",
+            "2024-1 2 7\n",
+        ),
+        ("print('{:>{}}{.real}'.format(1, 3, 4))", "  14\n"),
+    ],
+)
+def test_as_in_python(session, code, shown):
+    result = session.run(code)
+    assert (result.message, result.output) == ("", shown)
+
+
+@pytest.mark.parametrize("template", ["{0.year}{.year}", "{.year}{0.year}", "{0}{.year}"])
+def test_templates_that_number_some_fields(session, template):
+    code = f"import datetime\n'{template}'.format(datetime.date(2024, 1, 2))"
+    assert "cannot switch" in session.run(code).message
+
+
+def test_recursion_may_go_as_deep_as_the_stack_does():
+    with RestrictedInterpreter() as repl:
+        code = "import sys\nsys.setrecursionlimit(10**9)\ndef f(n): return n and 1 + f(n - 1)\n"
+        assert repl.execute(f"{code}print(f(5_000))") == "5000\n"
+        with pytest.raises(CodeFailed, match="RecursionError"):
+            repl.execute("f(10**6)")
 
 
 @pytest.mark.parametrize(

@@ -256,6 +256,28 @@ def test_typed_values_arrive_as_plain_data(value, arrives):
     assert received(value) == arrives
 
 
+@pytest.mark.parametrize(
+    ("value", "arrives"),
+    [
+        ("{'a': 1}.items()", [("a", 1)]),
+        ("types.MappingProxyType({'a': 1})", {"a": 1}),
+        ("(str(n) for n in range(2))", ["0", "1"]),
+        ("map(str, [1])", ["1"]),
+        ("{Point(1)}", [{"x": 1}]),
+        ("{(1, Point(1))}", [(1, {"x": 1})]),
+        ("{datetime.date(2024, 1, 2)}", ["2024-01-02"]),
+    ],
+)
+def test_what_leaves_is_made_plain(repl, value, arrives):
+    code = "import dataclasses, datetime, types\n@dataclasses.dataclass(frozen=True)\n"
+    assert repl.execute(f"{code}class Point: x: int\nSUBMIT({value})").output == {"output": arrives}
+
+
+def test_what_never_ends_does_not_leave(repl):
+    with pytest.raises(CodeFailed, match="more than 2,000,000 items"):
+        repl.execute("import itertools\nSUBMIT(itertools.count())")
+
+
 def test_a_large_text_is_a_real_str():
     text = "é" + "abcdefghi\n" * (BIG // 10) + "\ud800 end"
     with RestrictedInterpreter() as repl:

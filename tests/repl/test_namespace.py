@@ -104,6 +104,7 @@ RAISING_STR = "class E(Exception):\n    def __str__(self): raise SystemExit\nrai
     [
         ("d = {}\n\nd['x']", "error", "KeyError", 3, ["KeyError: 'x'", "line 3: d['x']"]),
         ("def f(a):\n    return 1 / a\nf(0)", "error", "ZeroDivisionError", 3, ["line 2, in f"]),
+        ("s = 'a\x0cb'\nt = '\u2028'\n1 / 0", "error", "ZeroDivisionError", 3, ["line 3: 1 / 0"]),
         ("x = (", "syntax", "SyntaxError", 1, ["line 1: x = ("]),
         ("import os", "policy", "PolicyViolation", 1, ["import os is not", "modules are"]),
         ("import numpy", "error", "ModuleNotFoundError", 1, ["named 'numpy'", "statistics"]),

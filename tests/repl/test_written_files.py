@@ -44,6 +44,16 @@ def test_files_stay_from_step_to_step_and_are_rolled_back(repl):
             r"b'\xe9'",
         ),
         ("print(File('a.txt', 'héllo'))", "File('a.txt', 6 bytes)"),
+        (
+            "f = open('a', 'w')\nf.write('x')\nf.flush()\nprint(open('a').read())\n"
+            "f.write('y')\nprint(open('a').read())",
+            "x\nxy",
+        ),
+        (
+            "open('a', 'w').write('abc')\nwith open('a', 'a+') as f:\n    f.seek(0)\n"
+            "    f.write('X')\nprint(open('a').read())",
+            "abcX",
+        ),
     ],
 )
 def test_it_works_as_files_do(repl, code, shown):
@@ -60,6 +70,10 @@ def test_it_works_as_files_do(repl, code, shown):
         ("open(3)", "a file's name is a str"),
         ("open('a', 'w').close()\nopen('a', 'x')", "is there already"),
         (f"for n in range({MOST_FILES} + 1): open(str(n), 'w').close()", "files already"),
+        ("open('a', 'w').read()", "not readable"),
+        ("open('a', 'wb').readline()", "not readable"),
+        ("open('a', 'w').close()\nopen('a').write('lost')", "not writable"),
+        ("open('a', 'w').close()\nopen('a', 'rb').write(b'lost')", "not writable"),
         (f"f = open('a', 'wb')\nf.write(bytes({MOST_BYTES} + 1))\nf.close()", "write less"),
     ],
 )
@@ -94,6 +108,7 @@ def test_nothing_leads_from_a_file_to_the_machinery(repl, code):
         ("open('a.txt')", {"name": "a.txt", "data": b"text"}),
         ("f", {"name": "b.txt", "data": b"open still"}),
         ("File('c.bin', b'\\x00')", {"name": "c.bin", "data": b"\x00"}),
+        ("'b.txt'", {"name": "b.txt", "data": b"open still"}),
         ("['a.txt', 'a.txt']", [{"name": "a.txt", "data": b"text"}] * 2),
         ("None", None),
     ],
