@@ -16,10 +16,10 @@ silently. Order matters: what needs rights or files comes first, the filters las
     landlock       no file system
     seccomp        no system calls but those that computing needs (a filter for each kind of thread)
 
-Does not promise anything against the kernel's own bugs, side channels, or on platforms whose
-layers are reported missing; nor, once the policy is beaten, that nobody sees which files there are:
-`stat` of a path goes through, since the C library asks so for open files, and no filter sees paths. macOS has `environment`, `descriptors`, `session` and parts of
-`limits` alone.
+Does not promise anything against the kernel's own bugs, side channels, or on platforms whose layers
+are reported missing; nor, once the policy is beaten, that nobody sees which files there are: `stat`
+of a path goes through, since the C library asks so for open files, and no filter sees paths. macOS
+has `environment`, `descriptors`, `session` and parts of `limits` alone.
 """
 
 import ctypes
