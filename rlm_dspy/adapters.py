@@ -10,6 +10,7 @@ with `ChatAdapter` keep working.
 """
 
 import ast
+import contextlib
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +24,7 @@ from dspy.adapters.utils import apply_output_field_defaults, serialize_for_json
 from dspy.utils.exceptions import AdapterParseError
 from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
 
-from rlm_dspy.coercion import coerce_text, type_name, validated
+from rlm_dspy.coercion import coerce_text, exact, type_name, validated
 from rlm_dspy.fencing import fence
 from rlm_dspy.signatures import is_plan, is_special, steps_before, turns_of
 
@@ -323,16 +324,20 @@ def _outputs(signature: type[dspy.Signature], reply: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError(f"expected a JSON object with the keys {', '.join(fields)}")
     given = {name: found[name] for name in fields if name in found}
-    values = {
-        name: coerce_text(value, fields[name].annotation)
-        if isinstance(value, str)
-        else validated(value, fields[name].annotation)
-        for name, value in given.items()
-    }
+    values = {name: _value(value, fields[name].annotation) for name, value in given.items()}
     complete = apply_output_field_defaults(signature, values)
     if missing := [name for name in fields if name not in complete]:
         raise ValueError(f"the reply lacks {', '.join(missing)}")
     return complete
+
+
+def _value(value: Any, annotation: Any) -> Any:
+    """A value of a JSON object as an output: as JSON typed it, where that is its type."""
+    if not isinstance(value, str):
+        return validated(value, annotation)
+    with contextlib.suppress(ValueError):
+        return exact(value, annotation)
+    return coerce_text(value, annotation)
 
 
 def _before_imagined(reply: str) -> str:

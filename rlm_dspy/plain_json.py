@@ -8,6 +8,7 @@ from typing import Any
 
 # What JSON has no form for is a dict with this single key, and the value's kind and form.
 _MARK = "__rlm__"
+_JSON_KEYS = (str, int, float, bool)
 
 _TO: tuple[tuple[type, str, Callable[[Any], Any]], ...] = (
     (bytes, "bytes", lambda value: base64.b64encode(value).decode("ascii")),
@@ -63,6 +64,22 @@ def as_plain_json(value: Any) -> Any:
         if kind is known:
             return {_MARK: [name, form(value)]}
     raise TypeError(f"{kind.__name__} is not plain data")
+
+
+def with_text_keys(value: Any) -> Any:
+    """A value whose dicts, however deep, have only keys that JSON has: of any other, its text.
+
+    Args:
+        value: Any value; in lists, tuples and dicts alone is looked for dicts.
+    """
+    if isinstance(value, dict):
+        return {
+            key if key is None or isinstance(key, _JSON_KEYS) else str(key): with_text_keys(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, (list, tuple)):
+        return [with_text_keys(item) for item in value]
+    return value
 
 
 def from_plain_json(value: Any) -> Any:

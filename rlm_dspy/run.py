@@ -47,6 +47,18 @@ class Run:
         """What of its documents was read."""
         return Coverage.of(self.events)
 
+    def toDict(self) -> dict[str, Any]:  # dspy's name: `Prediction.toDict` and `Evaluate` call it
+        """What JSON takes of it: all but `events` and `trajectory`."""
+        return {
+            "id": self.id,
+            "status": self.status,
+            "reason": self.reason,
+            "planned_by": self.planned_by,
+            "spend": self.spend.as_dict(),
+            "models": dict(self.models),
+            "isolation": dict(self.isolation),
+        }
+
     def __deepcopy__(self, memo: dict[int, Any]) -> "Run":
         return self
 

@@ -135,6 +135,23 @@ def test_several_outputs_are_one_json_object():
     assert '"answer" (str), "n" (int), "tags" (list[str])' in lm.messages[-1]["content"]
 
 
+def test_a_json_string_that_is_of_the_type_is_taken_as_it_is():
+    signature = dspy.Signature(
+        {
+            "document": (str, dspy.InputField()),
+            "room": (int | str, dspy.OutputField()),
+            "state": (Literal["known", "unknown"] | None, dspy.OutputField()),
+            "source": (str, dspy.OutputField()),
+            "note": (str | None, dspy.OutputField()),
+            "n": (int, dspy.OutputField()),
+        }
+    )
+    said = {"room": "5", "state": "unknown", "source": "    return 1\n", "note": "none", "n": "5"}
+    assert ReplAdapter().parse(signature, json.dumps(said)) == said | {"n": 5}
+    with pytest.raises(AdapterParseError, match="5B"):
+        ReplAdapter().parse(signature, json.dumps(said | {"n": "5B"}))
+
+
 @pytest.mark.parametrize("reply", ["no idea", '{"answer": "x"}', '{"answer": "x", "n": "many"}'])
 def test_what_is_not_the_outputs_is_a_parse_error(reply):
     with pytest.raises(AdapterParseError) as caught:

@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import json
 import threading
 from typing import Literal
 
@@ -282,6 +283,25 @@ def test_evaluate_with_threads():
             display_progress=False,
         )(RLM())
     assert score.score == 100
+
+
+def test_evaluate_saves_what_it_measured(tmp_path):
+    example = dspy.Example(context=TEXT, query="q", answer="a").with_inputs("context", "query")
+    with dspy.context(lm=ScriptedLM([code("SUBMIT(answer='a')")])):
+        evaluated = dspy.Evaluate(
+            devset=[example],
+            metric=lambda example, pred, trace=None: example.answer == pred.answer,
+            num_threads=1,
+            save_as_json=str(tmp_path / "rows.json"),
+            save_as_csv=str(tmp_path / "rows.csv"),
+        )(RLM())
+    (_, result, _) = evaluated.results[0]
+    (row,) = json.loads((tmp_path / "rows.json").read_text())
+    assert row["pred_answer"] == "a"
+    assert row["run"] == json.loads(json.dumps(result.toDict()))["run"] == result.run.toDict()
+    assert row["run"]["id"] == result.run.id
+    assert row["run"]["spend"]["calls"] == 1
+    assert result.run.id in (tmp_path / "rows.csv").read_text()
 
 
 async def test_cancelling_ends_the_run():

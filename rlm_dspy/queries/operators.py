@@ -9,7 +9,7 @@ import functools
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from rlm_dspy.coercion import coerce_text
+from rlm_dspy.coercion import coerce_whole
 from rlm_dspy.context.ledger import Ledger
 from rlm_dspy.errors import SubQueryError
 from rlm_dspy.event_log import EventLog
@@ -198,8 +198,8 @@ class Operators:
     ) -> Any:
         """Answers a question from many parts: as a tree, where they do not fit one call.
 
-        Parts that are None or `Missing` are left out. A single part that is of the type already is
-        the answer.
+        Parts that are None or `Missing` are left out. A single part that as a whole is of the
+        type is the answer.
 
         Returns:
             One answer, of the type.
@@ -214,7 +214,7 @@ class Operators:
         kind = as_type(returns)
         if len(texts) == 1:
             with contextlib.suppress(ValueError):
-                return coerce_text(texts[0], kind)  # there is nothing to combine
+                return coerce_whole(texts[0], kind)  # there is nothing to combine
         return await reduced(self.questions.using(model), str(question), texts, kind)
 
     def take(self, count: int) -> None:

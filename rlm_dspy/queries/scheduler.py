@@ -88,7 +88,8 @@ class Scheduler:
             BudgetExceeded: A limit refuses the call, or time ran out in it.
             ProviderError: The model does not answer.
             AdapterParseError: The reply is not what the signature says.
-            ConfigurationError: There is no LM, or a dollar limit without a known price.
+            ConfigurationError: There is no LM, a dollar limit without a known price, or an adapter
+                with an LM of its own.
         """
         *instead, last = each_lm(lm if isinstance(lm, tuple) else self.lm_of(predictor, lm))
         for one in instead:
@@ -146,6 +147,7 @@ class Scheduler:
 
     def _overrides(self, role: str) -> dict[str, Any]:
         adapter = dspy.settings.adapter or self._adapter
+        _refuse_own_lm(adapter)
         overrides: dict[str, Any] = {}
         salvaged = role in ("plan", SUB_QUERY)
         if salvaged and isinstance(adapter, ChatAdapter) and adapter.use_json_adapter_fallback:
@@ -174,6 +176,24 @@ class Scheduler:
                 f"LM must be an instance of dspy.BaseLM, not the string {lm!r}: "
                 f"write dspy.LM({lm!r}).",
                 value=lm,
+            )
+
+
+def _refuse_own_lm(adapter: Any) -> None:
+    """Refuses an adapter that asks an LM itself, which neither the budget nor privacy would see.
+
+    Raises:
+        ConfigurationError: It has one.
+    """
+    for name, lm in getattr(adapter, "__dict__", {}).items():
+        if isinstance(lm, BaseLM):
+            raise ConfigurationError(
+                f"{type(adapter).__name__} asks an LM of its own ({name}: {lm.model!r}), which no "
+                "budget and no rule about who may read the inputs would hold: take "
+                "dspy.ChatAdapter() or dspy.JSONAdapter(), or call the module under "
+                "dspy.context(adapter=None), which needs no second model to read a reply.",
+                adapter=type(adapter).__name__,
+                model=lm.model,
             )
 
 

@@ -152,6 +152,17 @@ def test_a_plain_text_sub_model_needs_one_call(adapter):
     assert len(sub.asked) == 1
 
 
+@pytest.mark.parametrize("route", ["rlm", "direct"])
+def test_an_adapter_with_an_lm_of_its_own_is_refused_before_anything_is_asked(route):
+    lm, own = ScriptedLM([SUBMIT]), ScriptedLM(["a"], model="own")
+    with (
+        dspy.context(adapter=dspy.TwoStepAdapter(own)),
+        pytest.raises(ConfigurationError, match=r"TwoStepAdapter .*'own'.*ChatAdapter"),
+    ):
+        run(lm, options=RLMOptions(route=route))
+    assert (lm.asked, own.asked) == ([], [])
+
+
 def test_the_configured_lm_is_used_and_a_predictors_own_wins():
     own = ScriptedLM([SUBMIT], model="own")
     other = ScriptedLM(["never"])

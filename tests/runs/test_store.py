@@ -1,5 +1,7 @@
 """The store: safe with many processes, readable after a kill, clear where it cannot write."""
 
+import datetime
+import enum
 import json
 import multiprocessing
 import os
@@ -22,6 +24,7 @@ from rlm_dspy.runs.stored import Stored
 from rlm_dspy.testing import ScriptedLM, code
 
 TEXT = "The grass grows. " * 300
+DAY = datetime.date(2024, 1, 5)
 SECRET = "sk-very-secret-1234567890"
 
 
@@ -45,6 +48,28 @@ def contents(path):
     db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()
     return path.read_bytes()
+
+
+class Level(enum.Enum):
+    LOW = "low"
+
+
+@pytest.mark.parametrize(
+    ("kind", "submitted", "answer", "shown"),
+    [
+        (dict[datetime.date, int], {"2024-01-05": 3}, {DAY: 3}, {"2024-01-05": 3}),
+        (dict[Level, int], {"low": 3}, {Level.LOW: 3}, {"Level.LOW": 3}),
+        (dict[tuple[int, int], str], {(1, 2): "x"}, {(1, 2): "x"}, {"(1, 2)": "x"}),
+        (list[dict[datetime.date, int]], [{"2024-01-05": 3}], [{DAY: 3}], [{"2024-01-05": 3}]),
+        (dict[int, str], {1: "x"}, {1: "x"}, {"1": "x"}),
+    ],
+)
+def test_an_answer_with_keys_that_json_has_not_is_kept(kind, submitted, answer, shown):
+    signature = dspy.Signature("context, query -> answer").with_updated_fields("answer", type_=kind)
+    with dspy.context(lm=ScriptedLM([code(f"SUBMIT(answer={submitted!r})")])):
+        result = RLM(signature)(context=TEXT, query="q")
+    assert result.answer == answer
+    assert json.loads(load(result.run.id).row.answer) == {"answer": shown}
 
 
 def test_a_run_is_found_again_as_it_was():
