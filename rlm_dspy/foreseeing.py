@@ -114,5 +114,5 @@ def _bounds(models: Models, budget: "Budget", reply: int) -> list[tuple[float, s
 
 def _dearest(price: "Price") -> float:
     """Dollars for the dearest token."""
-    tiers = [price] if price.above is None else [price, price.above]
-    return max(max(tier.prompt, tier.written, tier.completion) for tier in tiers)
+    dearest = max(price.prompt, price.written, price.completion)
+    return dearest if price.above is None else max(dearest, _dearest(price.above))

@@ -8,10 +8,11 @@ again, with recorded answers, and nothing is paid twice.
 """
 
 import asyncio
+import contextlib
 import functools
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -76,7 +77,10 @@ class Session:
         self._check(inputs)
         above = rlm.options.context_above_chars
         self._inputs = {name: as_input(name, v, above) for name, v in inputs.items()}
-        self._lock = threading.Lock()
+        # Guards the next three. It is never held while a question begins: a listener that asks
+        # would have to wait for it in the run's thread.
+        self._lock = threading.Condition()
+        self._beginner: int | None = None
         self._open: Question | None = None
         self._closed = False
         self._unfinished: Stored | None = None
@@ -127,7 +131,16 @@ class Session:
     ) -> dspy.Prediction:
         """`ask` for asynchronous code; cancelling it ends the question and undoes it."""
         begin = functools.partial(self.start, question, listeners=listeners, **inputs)
-        return await (await asyncio.to_thread(begin)).wait()
+        beginning = asyncio.ensure_future(asyncio.to_thread(begin))
+        try:
+            begun = await asyncio.shield(beginning)
+        except asyncio.CancelledError:
+            await asyncio.wait({beginning})
+            if beginning.exception() is None:
+                beginning.result().cancel()
+                await asyncio.to_thread(beginning.result().settle)
+            raise
+        return await begun.wait()
 
     def start(
         self,
@@ -145,13 +158,14 @@ class Session:
             review: As `Task.review`.
             **inputs: As `ask` takes them.
         """
-        self._refuse_if_busy()
-        given, text = self._given(question, inputs)
-        if self._unfinished is not None:
-            self._count(self._unfinished)
-            self._unfinished = None
-        adapt = functools.partial(self._next, review=review)
-        return self._begin(text, functools.partial(self._rlm.launch, given, adapt=adapt), listeners)
+        with self._beginning():
+            given, text = self._given(question, inputs)
+            if self._unfinished is not None:
+                self._count(self._unfinished)
+                self._unfinished = None
+            adapt = functools.partial(self._next, review=review)
+            launch = functools.partial(self._rlm.launch, given, adapt=adapt)
+            return self._begin(text, launch, listeners)
 
     def step(self, question: Any = None, **inputs: Any) -> Stepping:
         """Starts a question that stops before each step, for notebooks and debuggers.
@@ -174,12 +188,13 @@ class Session:
         Raises:
             ConfigurationError: There is none.
         """
-        stored = self._unfinished
-        if stored is None:
-            raise ConfigurationError("This session has no unfinished question.")
-        self._refuse_if_busy()
-        self._unfinished = None
-        return self._begin(stored.row.question, self.again(stored, "resume", {}), listeners)
+        with self._beginning():
+            stored = self._unfinished
+            if stored is None:
+                raise ConfigurationError("This session has no unfinished question.")
+            self._unfinished = None
+            again = self.again(stored, "resume", {})
+            return self._begin(stored.row.question, again, listeners)
 
     @property
     def unfinished(self) -> str | None:
@@ -213,12 +228,16 @@ class Session:
 
     def close(self) -> None:
         """Ends the session and its REPL; it can be opened again from its record."""
-        self._closed = True
-        question = self._open
+        with self._lock:
+            self._closed = True
+            # One that begins in this very thread, as when a signal comes, cannot be waited for.
+            self._lock.wait_for(lambda: self._beginner in (None, threading.get_ident()))
+            question = self._open
         if question is not None and not question.done():
             question.cancel()
             question.settle()
-        self._repl.close()
+        with self._lock:
+            self._repl.close()
 
     def __enter__(self) -> "Session":
         return self
@@ -226,17 +245,31 @@ class Session:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @contextlib.contextmanager
+    def _beginning(self) -> Generator[None]:
+        """The block that begins a question; of several at once, one gets in."""
+        with self._lock:
+            self._refuse_if_busy()
+            self._beginner = threading.get_ident()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._beginner = None
+                self._lock.notify_all()
+
     def _refuse_if_busy(self) -> None:
         if self._closed:
             raise ConfigurationError(
                 f"The session {self.id} is closed: open it again by resume={self.id!r}."
             )
+        if self._beginner is not None or (self._open is not None and not self._open.done()):
+            asked = "" if self._open is None else f": {self._open.text!r}"
+            raise ConfigurationError(
+                "A session answers one question at a time, and one is under way"
+                f"{asked}. Wait for it, or stop it."
+            )
         if self._open is not None:
-            if not self._open.done():
-                raise ConfigurationError(
-                    "A session answers one question at a time, and one is under way: "
-                    f"{self._open.text!r}. Wait for it, or stop it."
-                )
             self._open.settle()
 
     def _given(self, question: Any, inputs: Mapping[str, Any]) -> tuple[dict[str, Any], str]:

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import threading
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 
 import dspy
 import pytest
@@ -256,6 +258,88 @@ def test_one_question_at_a_time(program, session):
             first.result()
     program.lm.script.seconds = 0.0
     assert program.ask(session, "find").run.status == "completed"
+
+
+class Gate:
+    """Holds up every question of a session while it begins."""
+
+    def __init__(self, session, monkeypatch):
+        self.reached, self.opened = threading.Event(), threading.Event()
+        self._launch = session._rlm.launch
+        monkeypatch.setattr(session._rlm, "launch", self._held)
+
+    def _held(self, *args, **kwargs):
+        self.reached.set()
+        assert self.opened.wait(20)
+        return self._launch(*args, **kwargs)
+
+
+def test_of_several_asked_at_once_one_gets_in(program, session, monkeypatch):
+    gate = Gate(session, monkeypatch)
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(program.ask, session, "find")
+        assert gate.reached.wait(20)
+        for ask in (session.ask, session.start, session.step):
+            with pytest.raises(ConfigurationError, match="one is under way. Wait for it"):
+                ask("again")
+        with pytest.raises(ConfigurationError, match="one is under way"):
+            session.finish()
+        gate.opened.set()
+        assert first.result().answer.startswith("5309 ")
+    assert program.ask(session, "again").answer.startswith("5309 ")
+    assert [answer.question for answer in session.answers] == ["find", "again"]
+
+
+def test_one_that_does_not_begin_is_not_under_way(program, session, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(session._rlm, "launch", None)
+        with pytest.raises(TypeError):
+            program.ask(session, "find")
+    assert program.ask(session, "find").run.status == "completed"
+
+
+def test_a_listener_that_asks_is_refused(program, session):
+    refused = []
+
+    def listen(event):
+        if not refused:
+            with pytest.raises(ConfigurationError, match="one is under way") as caught:
+                session.start("again")
+            refused.append(caught.value)
+
+    assert program.ask(session, "find", listeners=(listen,)).run.status == "completed"
+    assert refused
+
+
+def test_closing_waits_for_a_question_that_begins_and_ends_it(program, session, monkeypatch):
+    program.lm.script.seconds = 20
+    gate = Gate(session, monkeypatch)
+    closing, wait_for = threading.Event(), session._lock.wait_for
+    monkeypatch.setattr(session._lock, "wait_for", lambda over: closing.set() or wait_for(over))
+    with ThreadPoolExecutor() as threads:
+        first = threads.submit(program.ask, session, "find")
+        assert gate.reached.wait(20)
+        closed = threads.submit(session.close)
+        assert closing.wait(20)
+        gate.opened.set()
+        closed.result(20)
+        assert isinstance(first.exception(20), CancelledError)
+    with pytest.raises(ConfigurationError, match="is closed"):
+        program.ask(session, "find")
+
+
+async def test_a_question_that_is_cancelled_while_it_begins_is_ended(program, session, monkeypatch):
+    program.lm.script.seconds = 20
+    gate = Gate(session, monkeypatch)
+    with dspy.context(lm=program.lm):
+        task = asyncio.create_task(session.aask("find"))
+        assert await asyncio.to_thread(gate.reached.wait, 20)
+        task.cancel()
+        gate.opened.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        program.lm.script.seconds = 0
+        assert (await session.aask("find")).answer.startswith("5309 ")
 
 
 async def test_asked_from_a_loop_and_cancelled(program, session):

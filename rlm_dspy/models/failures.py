@@ -8,9 +8,13 @@ answer that cannot be read) may have been generated in full, and billed.
 from collections.abc import Iterator
 
 from dspy.utils.exceptions import (
+    LMAuthError,
+    LMBillingError,
     LMConfigurationError,
     LMError,
+    LMInvalidRequestError,
     LMLockTimeoutError,
+    LMRateLimitError,
     LMServerError,
     LMUnsupportedFeatureError,
 )
@@ -32,6 +36,9 @@ _NEVER_BILLED = (
     LMLockTimeoutError,
     NotExecuted,
 )
+# A provider's refusals by their class, where no status says so; a prompt that is too long for the
+# model and a model that it does not have are invalid requests, a missing permission is of the keys.
+_REFUSALS = (LMRateLimitError, LMAuthError, LMBillingError, LMInvalidRequestError)
 
 
 def may_have_cost(error: BaseException) -> bool:
@@ -47,7 +54,9 @@ def may_have_cost(error: BaseException) -> bool:
     if isinstance(error, _NEVER_BILLED):
         return False
     status = error.status if isinstance(error, LMError) else None
-    if status is None or status < 400:
+    if status is None:
+        return not isinstance(error, _REFUSALS)
+    if status < 400:
         return True
     by_litellm = any(type(cause).__module__.startswith("litellm.") for cause in chain)
     doubtful = by_litellm and (status >= 500 or status == _REQUEST_TIMEOUT)

@@ -1,13 +1,15 @@
 """What a model's tokens cost, and how many tokens a prompt is, found without the network.
 
-Promised: a price or a count is either known or None, never guessed; `local/` and the servers of the
-user's own machine cost nothing. Not promised: discounts, service tiers, fees per request, tools
-hosted by the provider.
+Promised: a price or a count is either known or None, never guessed; a call costs no less than what
+LiteLLM says of the same usage; `local/` and the servers of the user's own machine cost nothing. Not
+promised: discounts, service tiers, fees per request, tools hosted by the provider, and, but in the
+worst case, what is put into the provider's cache.
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 from rlm_dspy.errors import ConfigurationError
@@ -19,7 +21,16 @@ from rlm_dspy.models.router import router
 FREE = frozenset(
     {"local", "ollama", "ollama_chat", "lm_studio", "llamafile", "docker_model_runner"}
 )
-_TIER = re.compile(r"input_cost_per_token_above_(\d+)k_tokens$")
+_RATES = (
+    "input_cost_per_token",
+    "output_cost_per_token",
+    "output_cost_per_reasoning_token",
+    "cache_read_input_token_cost",
+    "cache_creation_input_token_cost",
+)
+_ABOVE = re.compile(rf"(?:{'|'.join(_RATES)})_above_((\d+)(k?))_tokens")
+# Whose prompts of exactly so many tokens are among those above.
+_AT_THRESHOLD = frozenset({"xai"})
 
 
 @dataclass(frozen=True)
@@ -31,7 +42,8 @@ class Price:
         completion: A token of the answer, reasoning included.
         cached: A token of the prompt that the provider had in its cache.
         written: A token of the prompt that the provider puts into its cache.
-        above: What holds for prompts of more than `threshold` tokens, where that differs.
+        above: What holds for prompts of more than `threshold` tokens, where that differs; it may
+            have one above it again.
         threshold: See `above`.
     """
 
@@ -77,14 +89,12 @@ def price_of(model: str) -> Price | None:
         model: A LiteLLM model name, or "local/…".
 
     Returns:
-        None where the list has no price for this model at this provider.
+        None where the list has no price for this model at this provider, or says it in a form that
+        is not known here.
     """
-    entry = model_entry(model)
-    if (
-        entry.get("input_cost_per_token") is not None
-        and entry.get("output_cost_per_token") is not None
-    ):
-        return _price(entry)
+    price = _price(model_entry(model))
+    if price is not None:
+        return price
     try:
         free = provider_of(model) in FREE
     except ConfigurationError:
@@ -103,31 +113,64 @@ def model_entry(model: str) -> dict[str, Any]:
     return entry if entry.get("litellm_provider") == provider else {}
 
 
-def _price(entry: dict[str, Any]) -> Price:
-    tier = next((found for key in entry if (found := _TIER.match(key))), None)
-    if tier is None:
-        return _rates(entry, "")
-    above = _rates(entry, f"_above_{tier[1]}k_tokens")
-    base = _rates(entry, "")
-    return Price(
-        base.prompt, base.completion, base.cached, base.written, above, int(tier[1]) * 1000
-    )
+def _price(entry: Mapping[str, Any]) -> Price | None:
+    try:
+        tiers = list(_by_range(entry) if entry.get("tiered_pricing") else _by_suffix(entry))
+        if any(_is_cheaper(above, below) for (_, below), (_, above) in pairwise(tiers)):
+            return None  # the worst case of a prompt would not be that of the longest one
+    except (KeyError, TypeError, ValueError):
+        return None
+    (threshold, price), *below = reversed(tiers)
+    for start, rates in below:
+        price = replace(rates, above=price, threshold=threshold)
+        threshold = start
+    return price
 
 
-def _rates(entry: dict[str, Any], suffix: str) -> Price:
-    def rate(name: str, default: float) -> float:
-        value = entry.get(name + suffix)
-        value = entry.get(name) if value is None else value
-        return default if value is None else float(value)
+def _by_suffix(entry: Mapping[str, Any]) -> Iterator[tuple[int, Price]]:
+    """Tiers as `…_above_200k_tokens`: each with the prompt above which it holds."""
+    said = _said(entry)
+    yield 0, _rates(said)
+    found = (match for key in entry if (match := _ABOVE.fullmatch(key)))
+    starts = {int(match[2]) * (1000 if match[3] else 1): match[1] for match in found}
+    at_threshold = entry.get("litellm_provider") in _AT_THRESHOLD
+    for start, label in sorted(starts.items()):
+        said |= _said(entry, f"_above_{label}_tokens")
+        yield start - at_threshold, _rates(said)
 
-    prompt = rate("input_cost_per_token", 0.0)
-    completion = rate("output_cost_per_token", 0.0)
+
+def _by_range(entry: Mapping[str, Any]) -> Iterator[tuple[int, Price]]:
+    """Tiers as a list, each with its `range` of prompts."""
+    reached = 0
+    for tier in sorted(entry["tiered_pricing"], key=lambda tier: tier["range"]):
+        start, end = map(int, tier["range"])
+        if start != reached:
+            raise ValueError(f"no price from {reached} to {start} tokens")
+        outputs = {name: rate for name, rate in _said(entry).items() if name.startswith("output")}
+        yield start, _rates(outputs | _said(tier))
+        reached = end
+
+
+def _said(entry: Mapping[str, Any], suffix: str = "") -> dict[str, float]:
+    """The rates that a part of the list has."""
+    found = ((name, entry.get(name + suffix)) for name in _RATES)
+    return {name: float(rate) for name, rate in found if rate is not None}
+
+
+def _rates(said: Mapping[str, float]) -> Price:
+    if min(said.values(), default=0.0) < 0:
+        raise ValueError("a price below zero")
+    prompt, completion = said["input_cost_per_token"], said["output_cost_per_token"]
     return Price(
         prompt=prompt,
-        completion=max(completion, rate("output_cost_per_reasoning_token", 0.0)),
-        cached=rate("cache_read_input_token_cost", prompt),
-        written=rate("cache_creation_input_token_cost", prompt),
+        completion=max(completion, said.get("output_cost_per_reasoning_token", 0.0)),
+        cached=said.get("cache_read_input_token_cost", prompt),
+        written=said.get("cache_creation_input_token_cost", prompt),
     )
+
+
+def _is_cheaper(price: Price, other: Price) -> bool:
+    return price.most(1, 0) < other.most(1, 0) or price.most(0, 1) < other.most(0, 1)
 
 
 def count_tokens(model: str, messages: list[dict[str, Any]]) -> int | None:

@@ -37,6 +37,19 @@ class Terms:
 
 
 @dataclass(eq=False)
+class Used:
+    """An amount that was used.
+
+    Args:
+        at: When.
+        amount: How much.
+    """
+
+    at: float
+    amount: float
+
+
+@dataclass(eq=False)
 class Started:
     """One attempt in flight.
 
@@ -44,21 +57,40 @@ class Started:
         tokens: What it may use, as far as that is known; corrected at its end.
     """
 
-    tokens: float
+    tokens: Used
 
 
 class Minute:
     """What was used within the last minute."""
 
     def __init__(self):
-        self._used: deque[tuple[float, float]] = deque()
+        self._used: deque[Used] = deque()
         self._sum = 0.0
 
-    def add(self, amount: float, now: float) -> None:
-        """Counts an amount, or takes one back."""
+    def add(self, amount: float, now: float) -> Used:
+        """Counts an amount, which `correct` can change later."""
         self._forget(now)
-        self._used.append((now, amount))
+        used = Used(now, amount)
+        self._used.append(used)
         self._sum += amount
+        return used
+
+    def correct(self, used: Used, amount: float, now: float) -> None:
+        """Counts another amount in the place of one.
+
+        What is more than was counted then is counted now: it may have been used only now.
+
+        Args:
+            used: What `add` gave.
+            amount: What it turned out to be.
+            now: The time.
+        """
+        self._forget(now)
+        if amount > used.amount:
+            self.add(amount - used.amount, now)
+        elif used.at > now - MINUTE:
+            self._sum += amount - used.amount
+            used.amount = amount
 
     def wait(self, amount: float, most: float | None, now: float) -> float:
         """How long until an amount fits, in seconds; what never fits waits for an empty minute."""
@@ -66,15 +98,15 @@ class Minute:
         if most is None or not self._used or self._sum + amount <= most:
             return 0.0
         over = self._sum + amount - most
-        for at, used in self._used:
-            over -= used
+        for used in self._used:
+            over -= used.amount
             if over <= 0:
-                return max(at + MINUTE - now, 0.0)
-        return max(self._used[-1][0] + MINUTE - now, 0.0)
+                return max(used.at + MINUTE - now, 0.0)
+        return max(self._used[-1].at + MINUTE - now, 0.0)
 
     def _forget(self, now: float) -> None:
-        while self._used and self._used[0][0] <= now - MINUTE:
-            self._sum -= self._used.popleft()[1]
+        while self._used and self._used[0].at <= now - MINUTE:
+            self._sum -= self._used.popleft().amount
         if not self._used:
             self._sum = 0.0
 
@@ -116,12 +148,11 @@ class Lane:
         self.running += 1
         self.used_at = now
         self._requests.add(1, now)
-        self._tokens.add(tokens, now)
         for unit, amount in (("requests", 1), ("tokens", tokens)):
             if unit in self._quotas:
                 left, until = self._quotas[unit]
                 self._quotas[unit] = (left - amount, until)
-        return Started(tokens)
+        return Started(self._tokens.add(tokens, now))
 
     def end(self, started: Started, used: float, now: float) -> None:
         """Ends an attempt.
@@ -133,7 +164,7 @@ class Lane:
         """
         self.running -= 1
         self.used_at = now
-        self._tokens.add(used - started.tokens, now)
+        self._tokens.correct(started.tokens, used, now)
 
     def succeed(self, headers: Mapping[str, Any], now: float) -> None:
         """Takes note of a success, before `end`, and of what the provider says is left."""

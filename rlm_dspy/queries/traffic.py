@@ -3,7 +3,7 @@
 Promised: a tree of runs has no more attempts in flight than its budget says, a model no more than
 its lane allows; among the runs that wait, sub-runs too, each starts one attempt in turn, however
 many it has waiting; an attempt that is cancelled while it waits leaves no trace; of identical
-requests that may be cached, one is made.
+requests that may be cached, one is made at a time, until one ends well.
 """
 
 import asyncio
@@ -69,6 +69,19 @@ class Ticket:
 
 
 @dataclass(eq=False)
+class _Flight:
+    """A request that is being made.
+
+    Attributes:
+        ended: Set once it is over.
+        well: Whether it was answered.
+    """
+
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    well: bool = False
+
+
+@dataclass(eq=False)
 class _Waiting:
     future: "asyncio.Future[Ticket]"
     tokens: float
@@ -82,11 +95,13 @@ class Traffic:
         # In the order of their turns: who has just started an attempt stands last.
         self._lines: dict[Visitor, dict[Lane, deque[_Waiting]]] = {}
         self._alarm: asyncio.TimerHandle | None = None
-        self._flights: dict[str, asyncio.Event] = {}
+        self._flights: dict[str, _Flight] = {}
 
     @contextlib.asynccontextmanager
     async def flight(self, key: str) -> AsyncGenerator[bool]:
         """The block that makes a request, or that comes after the one which makes it now.
+
+        Where that one ends with an error, one of those that waited for it is the next to make it.
 
         Args:
             key: The request's.
@@ -94,16 +109,20 @@ class Traffic:
         Returns:
             Whether there was such a request, so that its answer may be in the cache by now.
         """
-        if (before := self._flights.get(key)) is not None:
-            await before.wait()
-            yield True
-            return
-        ended = self._flights[key] = asyncio.Event()
+        was_made = False
+        while (before := self._flights.get(key)) is not None:
+            was_made = True
+            await before.ended.wait()
+            if before.well:
+                yield True
+                return
+        flight = self._flights[key] = _Flight()
         try:
-            yield False
+            yield was_made
+            flight.well = True
         finally:
             del self._flights[key]
-            ended.set()
+            flight.ended.set()
 
     def lane(self, key: Hashable) -> Lane:
         """The lane of a model."""

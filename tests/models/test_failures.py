@@ -7,7 +7,20 @@ import json
 import dspy
 import pytest
 from dspy.lm15 import AuthError, RateLimitError, ServerError
-from dspy.utils.exceptions import LMConfigurationError, LMError
+from dspy.utils.exceptions import (
+    ContextWindowExceededError,
+    LMAuthError,
+    LMBillingError,
+    LMConfigurationError,
+    LMError,
+    LMInvalidRequestError,
+    LMProviderError,
+    LMRateLimitError,
+    LMServerError,
+    LMTimeoutError,
+    LMTransportError,
+    LMUnsupportedModelError,
+)
 
 from rlm_dspy.models.failures import may_have_cost
 from rlm_dspy.models.router import router
@@ -105,6 +118,26 @@ async def test_an_engine_of_the_users(error, costs):
     with pytest.raises(LMError) as caught:
         await ScriptedLM([error], num_retries=0).acall("hello")
     assert may_have_cost(caught.value) is costs
+
+
+@pytest.mark.parametrize(
+    ("error", "costs"),
+    [
+        (LMRateLimitError("slow down", retry_after=1.0), False),
+        (LMAuthError("no key"), False),
+        (LMBillingError("no credit"), False),
+        (LMInvalidRequestError("no such parameter"), False),
+        (LMUnsupportedModelError("no such model"), False),
+        (ContextWindowExceededError(message="too long"), False),
+        (LMTimeoutError("too slow"), True),
+        (LMServerError("broken"), True),
+        (LMTransportError("cut off"), True),
+        (LMProviderError("something"), True),
+    ],
+)
+def test_without_a_status_the_class_says_what_was_refused(error, costs):
+    assert error.status is None
+    assert may_have_cost(error) is costs
 
 
 @pytest.mark.parametrize("error", [asyncio.CancelledError(), TimeoutError()])

@@ -64,6 +64,57 @@ def test_tokens_that_were_not_used_are_given_back():
     assert lane.wait(terms, 200, 1.0) == 0
 
 
+def test_tokens_that_were_not_used_are_no_credit_later():
+    lane, terms = Lane(), Terms(tokens=1_000)
+    for attempt in [lane.start(500, 0.0), lane.start(500, 0.0)]:
+        lane.end(attempt, 50, 50.0)  # once counted with 500
+    assert lane.wait(terms, 900, 50.0) == 0
+    assert lane.wait(terms, 901, 50.0) == 10
+    lane.start(1_000, 61.0)
+    assert lane.wait(terms, 1, 61.0) == 60
+
+
+def test_nor_are_those_of_an_attempt_that_took_more_than_a_minute():
+    lane, terms = Lane(), Terms(tokens=1_000)
+    held = lane.start(900, 0.0)
+    lane.start(1_000, 65.0)
+    lane.end(held, 0, 70.0)
+    assert lane.wait(terms, 1, 70.0) == 55
+
+
+def test_tokens_beyond_what_was_foreseen_count_from_the_end():
+    lane, terms = Lane(), Terms(tokens=1_000)
+    lane.end(lane.start(100, 0.0), 600, 30.0)
+    assert lane.wait(terms, 500, 30.0) == 30  # the first 100 are over
+    assert lane.wait(terms, 501, 60.0) == 30
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 30), st.integers(0, 50), st.integers(0, 50), st.integers(0, 90)),
+        max_size=30,
+    )
+)
+def test_no_minute_has_more_than_the_settings_allow_whatever_was_foreseen(arrivals):
+    lane, terms, now, running, counted = Lane(), Terms(tokens=100), 0, [], []
+    for pause, foreseen, used, seconds in arrivals:
+        started, at = None, now + pause
+        while started is None:
+            now = min([at, *(end for end, *_ in running)])
+            for one in [one for one in running if one[0] == now]:
+                lane.end(*one[1:], now)
+                running.remove(one)
+            if now == at and (wait := lane.wait(terms, foreseen, now)) > 0:
+                at = now + wait
+            elif now == at:
+                started = lane.start(foreseen, now)
+        used = min(foreseen, used)
+        counted.append((now, used))
+        running.append((now + seconds, started, used))
+    for at, _ in counted:
+        assert sum(used for when, used in counted if at - 60 < when <= at) <= 100
+
+
 def test_what_never_fits_a_minute_waits_for_an_empty_one():
     minute = Minute()
     minute.add(10, 0.0)

@@ -187,3 +187,32 @@ async def test_a_request_that_fails_or_is_cancelled_holds_nobody_up():
     assert [type(one) for one in found[:2]] == [ValueError, asyncio.CancelledError]
     assert found[2:] == [True, True]
     assert not await follow()
+
+
+@virtual
+async def test_after_a_request_that_did_not_end_well_one_of_the_others_makes_it():
+    road, making, order = Traffic(), [], []
+
+    async def ask(number):
+        async with road.flight("a") as was_made:
+            if "answered" not in order:  # the cache has nothing
+                making.append(number)
+                order.append(f"{number} {was_made} {now() - began:.0f}")
+                assert len(making) == 1
+                await asyncio.sleep(1)
+                making.remove(number)
+                if number == 1:
+                    raise ValueError("broken")
+                order.append("answered")
+            return number
+
+    began = now()
+    jobs = [asyncio.ensure_future(ask(number)) for number in range(6)]
+    await asyncio.sleep(0.5)
+    making.clear()
+    jobs[0].cancel()
+    found = await asyncio.gather(*jobs, return_exceptions=True)
+    assert [type(one) for one in found[:2]] == [asyncio.CancelledError, ValueError]
+    assert found[2:] == [2, 3, 4, 5]
+    assert order == ["0 False 0", "1 True 0", "2 True 2", "answered"]
+    assert not road._flights
