@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from rlm_dspy.citations import Citation
 from rlm_dspy.coverage import Range
+from rlm_dspy.plain_json import with_text_keys
 
 # Grows when an event changes; what an older version wrote stays readable.
 VERSION = 1
@@ -208,7 +209,9 @@ class SubQueryFailed(Event):
     Args:
         query: Its number in the run, from 1.
         error: The class name of the error.
-        reason: The error's message.
+        reason: The error's message, as code sees it.
+        said: How the model's answer begins, where it was not of the type. Code does not see it: an
+            error that nothing catches is shown to the planner, and a text may have written it.
         too_much: The provider refused what was in the request, so that a part of it may pass.
         sent: What of the documents its model read, as ranges.
     """
@@ -217,6 +220,7 @@ class SubQueryFailed(Event):
     query: int
     error: str
     reason: str
+    said: str = ""
     too_much: bool = False
     sent: tuple[Range, ...] = ()
 
@@ -418,7 +422,7 @@ def as_json(event: Event, exclude: set[str] | None = None) -> str:
         return serializer.to_json(event, exclude=exclude, fallback=_shown).decode()
     except ValueError:  # lone surrogates, which UTF-8 does not have
         plain = event.model_dump(exclude=exclude)
-        return json.dumps(plain, default=_shown)
+        return json.dumps(with_text_keys(plain), default=_shown)
 
 
 def _shown(value: Any) -> Any:

@@ -1,5 +1,8 @@
 """A run is its events: frozen, in order, and enough to read the run from."""
 
+import datetime
+import json
+
 import dspy
 import pytest
 from pydantic import ValidationError
@@ -20,6 +23,7 @@ from rlm_dspy.events import (
     Submitted,
     SubQueryAnswered,
     SubQueryStarted,
+    as_json,
 )
 from rlm_dspy.testing import ScriptedLM, code
 
@@ -183,3 +187,9 @@ def test_a_sub_run_names_the_sub_query_that_it_answers():
     assert sorted((e.run, e.role, e.query) for e in inner) == [
         *(("1", "plan", 0), ("1", "sub_query", 1), ("2", "plan", 0), ("2", "sub_query", 1)),
     ]
+
+
+def test_keys_that_json_has_not_are_texts():
+    outputs = {"a": {frozenset({1}): "\ud800", datetime.date(2024, 1, 2): 3}}
+    told = json.loads(as_json(Submitted(accepted=True, outputs=outputs)))
+    assert told["outputs"] == {"a": {"frozenset({1})": "\ud800", "2024-01-02": 3}}

@@ -41,6 +41,8 @@ Effect = Callable[[Callable[[], Awaitable[Event]]], Awaitable[Event]]
 # How much one call reads of many parts: a quarter of the window, in characters; the first where the
 # window is not known, the second at most, since models overlook things in longer prompts.
 READ_CHARS, READ_CHARS_MOST = 6_000, 48_000
+# How much of an answer that is not of its type is kept, characters.
+_SAID_CHARS = 200
 
 
 class Questions:
@@ -200,8 +202,7 @@ class Questions:
             except AdapterParseError as error:
                 said = error.lm_response or ""
                 raise SubQueryError(
-                    f"the answer {said[:200]!r} does not have the outputs "
-                    f"{list(signature.output_fields)}",
+                    f"the model's answer does not have the outputs {list(signature.output_fields)}",
                     answer=said,
                 ) from error
             return {name: prediction[name] for name in signature.output_fields}
@@ -266,8 +267,9 @@ class Questions:
                 return read(value, kind)
             except ValueError as reason:
                 said = str(value)
-                wanted = f"{question}\n(Answered before: {said[:200]!r}. Wrong: {reason}.)"
-        raise SubQueryError(f"the answer {said[:200]!r} is not a {type_name(kind)}", answer=said)
+                before = said[:_SAID_CHARS]
+                wanted = f"{question}\n(Answered before: {before!r}. Wrong: {reason}.)"
+        raise SubQueryError(f"the model's answer is not of type {type_name(kind)}", answer=said)
 
     async def _packed(
         self, question: str, texts: Sequence[str], kind: Any
@@ -321,6 +323,7 @@ async def _outcome(
             query=number,
             error=type(error).__name__,
             reason=str(error),
+            said=str(error.data.get("answer", ""))[:_SAID_CHARS],
             too_much=_is_refused_request(error),
         )
     seconds = round(time.monotonic() - started, 6)

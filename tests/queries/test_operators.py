@@ -124,6 +124,16 @@ def test_one_repair_that_says_what_was_wrong():
     assert "Answered before: 'many'" in sub.asked[1].last
 
 
+@pytest.mark.parametrize(
+    ("returns", "said"), [("bool", "That is not true."), ("int", "2 million"), ("float", "1,5")]
+)
+def test_what_can_be_read_in_two_ways_is_asked_again(returns, said):
+    source = f"SUBMIT(answer=str(float(ask('q', 't', returns={returns}))))"
+    result, sub = run(source, [said, "1"])
+    assert (result.answer, len(sub.asked)) == ("1.0", 2)
+    assert said in sub.asked[1].last
+
+
 def test_the_limits_of_a_schema_are_checked():
     schema = "{'type': 'integer', 'minimum': 0}"
     source = f"SUBMIT(answer=str(ask('How many?', 't', returns={schema})))"
@@ -134,7 +144,10 @@ def test_the_limits_of_a_schema_are_checked():
 
 def test_an_answer_that_stays_wrong_is_an_error_to_see():
     result, sub = run("ask('How many?', 't', returns=int)", ["many"])
-    assert "'many' is not a int" in first_output(result)
+    assert "the model's answer is not of type int" in first_output(result)
+    assert "many" not in first_output(result).replace("How many", "")  # a text may have written it
+    (failed,) = [event for event in result.run.events if event.kind == "sub_query_failed"]
+    assert failed.said == "many"
     assert len(sub.asked) == 2
 
 
@@ -197,6 +210,21 @@ def test_combine_in_one_call():
     assert result.answer == "ab"
     assert "1: a\n2: b" in sub.asked[0].last
     assert len(sub.asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("part", "returns", "answer", "calls"),
+    [
+        ("**1,912**.", "int", "1912", 0),
+        ("In 1912 some ships left.", "int", "7", 1),
+        ("On page 1 nobody left.", "int | None", "7", 1),
+        ("any text", "str", "any text", 0),
+    ],
+)
+def test_one_part_is_the_answer_where_it_is_one_as_a_whole(part, returns, answer, calls):
+    source = f"SUBMIT(answer=str(combine('How many ships?', [{part!r}], returns={returns})))"
+    result, sub = run(source, ["7"])
+    assert (result.answer, len(sub.asked)) == (answer, calls)
 
 
 def test_combine_as_a_tree():

@@ -207,6 +207,7 @@ function aboutQuery(item, choose) {
     ),
     section("Question", box("value", started.question)),
     item.state === "failed" ? problem(ended.error, ended.reason) : null,
+    ended?.said ? section("Answer, not of its type", box("value", ended.said)) : null,
     ended?.value === undefined ? null : section("Answer", answerOf(item)),
     charges.length ? section("Attempts", attemptTable(charges)) : null,
     attemptsOf(item),

@@ -40,7 +40,8 @@ function searched(item) {
     executed?.output,
     submitted?.error,
   ];
-  texts.push(started?.question, started?.operator, ended?.error, ended?.reason, item.reason);
+  texts.push(started?.question, started?.operator, item.reason);
+  texts.push(ended?.error, ended?.reason, ended?.said);
   if (ended?.value !== undefined) texts.push(pretty(ended.value));
   for (const { tool, value, reason } of item.tools ?? []) texts.push(tool, pretty(value), reason);
   for (const { own } of item.attempts ?? []) texts.push(...own);
