@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from rlm_dspy.choosing import Models, models_of, refuse_far
 from rlm_dspy.errors import ConfigurationError, RLMError
 from rlm_dspy.foreseeing import Foreseen, foreseen
-from rlm_dspy.given import context_of, piped_paths
+from rlm_dspy.given import context_of, piped_paths, read_notes
 from rlm_dspy.outcome import INTERRUPTED, Outcome, UsageError
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _answer(
     }
     if (job := foreseen(context, models, budget)) is not None:
         confirm(job)
-    notes = {"command": "rlm ask", "paths": paths, "reading": dict(asked.reading)}
+    notes = {"command": "rlm ask", **read_notes(paths, asked.reading)}
     wait = partial(answered, rlm, models, context, query, listen=listen, note=note, notes=notes)
     return outcome_of(wait, outputs, **about)
 
@@ -167,10 +167,13 @@ def outcome_of(
     Raises:
         RLMError: It never began.
     """
+    from rlm_dspy.run import Run
+
     try:
         result = wait()
     except RLMError as error:
-        if (failed := getattr(error, "run", None)) is None:
+        failed = error.run  # the id of another run, where that stands in the way
+        if not isinstance(failed, Run):
             raise
         return Outcome(failed, outputs, failure=error, **about)
     if result is None:

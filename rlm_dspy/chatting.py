@@ -6,16 +6,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from rlm_dspy.asking import Asked, limits, outcome_of, recipe_of, rlm_of, waited
+from rlm_dspy.asking import SIGNATURE, Asked, limits, outcome_of, recipe_of, rlm_of, waited
 from rlm_dspy.choosing import Models, models_of, refuse_far
 from rlm_dspy.errors import ConfigurationError
-from rlm_dspy.given import context_of
+from rlm_dspy.given import context_of, read_notes
 from rlm_dspy.outcome import Outcome, UsageError
 
 if TYPE_CHECKING:
     from rlm_dspy.events import Event
     from rlm_dspy.question import Question
     from rlm_dspy.rlm import RLM
+    from rlm_dspy.runs.stored import Stored
     from rlm_dspy.session import Session
 
 
@@ -89,9 +90,6 @@ def opened(
         UsageError: It cannot be meant.
         RLMError: It cannot be done.
     """
-    if asked.local_only:
-        chosen = (asked.model, asked.sub_model, asked.vision_model)
-        refuse_far(chosen, paths=asked.paths, urls=bool(asked.reading.get("urls")))
     begin = _new if resume is None else partial(_again, resume=resume)
     talk = begin(asked, whole, note)
     with talk.session:
@@ -99,6 +97,9 @@ def opened(
 
 
 def _new(asked: Asked, whole: Mapping[str, Any], note: Callable[[str], None]) -> Talk:
+    if asked.local_only:
+        chosen = (asked.model, asked.sub_model, asked.vision_model)
+        refuse_far(chosen, paths=asked.paths, urls=bool(asked.reading.get("urls")))
     if not asked.paths or "-" in asked.paths:
         raise UsageError("What about? Give files or folders: rlm chat PATH… (stdin has questions).")
     budget = limits(**asked.limits)
@@ -108,8 +109,7 @@ def _new(asked: Asked, whole: Mapping[str, Any], note: Callable[[str], None]) ->
     rlm = rlm_of(asked.signature, models, budget, recipe, None, local_only=asked.local_only)
     notes = {
         "command": "rlm chat",
-        "paths": list(asked.paths),
-        "reading": dict(asked.reading),
+        **read_notes(asked.paths, asked.reading),
         "limits": dict(asked.limits),
     }
     session = rlm.session(budget=_budget(whole), notes=notes, context=context)
@@ -122,22 +122,45 @@ def _again(
     from rlm_dspy.rebuilding import rebuilt
     from rlm_dspy.recording import store_of
     from rlm_dspy.reopening import Past
-    from rlm_dspy.resuming import inputs_again, models_again
+    from rlm_dspy.resuming import inputs_again, names_again
 
-    if asked.paths:
-        raise UsageError("A session has its files already: leave the paths out with --resume.")
+    _refuse_other(asked)
     past = Past(store_of(), resume or None)
     newest = past.newest
-    models = models_again(newest, "fork", asked.model, asked.sub_model, cache=asked.cache)
-    if models is None:
-        raise ConfigurationError("No model is known for the session: give one by --model.")
+    names = names_again(newest, asked.model, asked.sub_model)
+    if asked.local_only:
+        _refuse_far_again(newest, names)
+    models = models_of(*names, cache=asked.cache)
     own = {**newest.about["notes"].get("limits", {}), **_said(asked.limits)}
     rlm = rebuilt(newest, sub_lm=models.sub, budget=limits(**own))
+    if asked.local_only:
+        rlm.options = rlm.options.model_copy(update={"local_only": True})
     notes = {n: v for n, v in newest.about["notes"].items() if n != "session"} | {"limits": own}
     given = inputs_again(newest, note)
     total = _budget(whole) if _said(whole) else None
     session = rlm.session(resume=past.id, budget=total, notes=notes, **given)
     return Talk(session, rlm, models)
+
+
+def _refuse_other(asked: Asked) -> None:
+    """Refuses what a session that goes on has already."""
+    if asked.paths:
+        raise UsageError("A session has its files already: leave the paths out with --resume.")
+    if asked.recipe is not None or asked.signature != SIGNATURE:
+        given = "--signature" if asked.recipe is None else "--recipe"
+        raise UsageError(
+            f"A session keeps its signature and its recipe: leave {given} out with --resume or "
+            "--last, or begin a new one: rlm chat PATH…"
+        )
+
+
+def _refuse_far_again(stored: "Stored", names: tuple[str, str | None]) -> None:
+    """As `refuse_far`, for the models of a session, and for what is read again of its files."""
+    from rlm_dspy.resuming import read_again
+
+    paths = read_again(stored)
+    urls = bool(paths and stored.about["notes"].get("reading", {}).get("urls"))
+    refuse_far((*names, None), paths=paths, urls=urls)
 
 
 def _budget(whole: Mapping[str, Any]) -> Any:

@@ -3,7 +3,7 @@
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rlm_dspy.outcome import UsageError
@@ -98,3 +98,38 @@ def piped_paths() -> list[str]:
     if not (paths := [os.fsdecode(line) for line in lines if line]):
         raise UsageError("--paths-from-stdin found no paths: pipe them in, one a line.")
     return paths
+
+
+def read_notes(paths: Sequence[str], reading: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run's record is to know of what was read, so that it can be read again.
+
+    Args:
+        paths: As `context_of` takes them.
+        reading: The same.
+    """
+    return {"paths": list(paths) or ["-"], "directory": _directory(), "reading": dict(reading)}
+
+
+def paths_again(notes: Mapping[str, Any]) -> list[str]:
+    """The paths that a record names, as they lead to the same files from here.
+
+    Where nothing has changed they stay as they were given, since documents and citations show them.
+
+    Args:
+        notes: What `read_notes` gave; in older records without the directory.
+    """
+    from rlm_dspy.context.fetching import is_url
+
+    paths: list[str] = list(notes.get("paths") or ())
+    directory = notes.get("directory")
+    if not directory or directory == _directory():
+        return paths
+    return [p if p == "-" or is_url(p) else os.path.join(directory, p) for p in paths]
+
+
+def _directory() -> str | None:
+    """The working directory; None where it was deleted, so that no path can start from it."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None

@@ -1,7 +1,7 @@
 """Opens the record of a run: where it is kept, and what it begins with."""
 
+import logging
 import os
-import socket
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -13,11 +13,22 @@ from rlm_dspy.inputs import question_in
 from rlm_dspy.models.several import each_lm
 from rlm_dspy.runs.record import Record
 from rlm_dspy.runs.recorder import Recorder
-from rlm_dspy.runs.redaction import HIDDEN_TEXT, redacted, secrets_of, storable
-from rlm_dspy.runs.row import Row
+from rlm_dspy.runs.redaction import (
+    HIDDEN,
+    HIDDEN_TEXT,
+    answer_lacks_secret,
+    redacted,
+    remember,
+    secrets_of,
+    storable,
+    without_secrets,
+)
+from rlm_dspy.runs.row import Row, this_process
 from rlm_dspy.runs.store import Store, open_store
 from rlm_dspy.settings import record_mode, settings, store_path
 from rlm_dspy.task import Task
+
+logger = logging.getLogger(__name__)
 
 # A longer text is not copied into the store, bytes: a run over it needs it again to be resumed.
 KEPT_BYTES = 64 << 20
@@ -53,11 +64,17 @@ def recorder_of(task: Task, run: str, inputs: Mapping[str, Any], record: Record 
         StoreError: The store cannot be used, and the run may not go on without.
     """
     mode = mode_of(task)
+    secrets = _secrets(task)
+    if record is not None and answer_lacks_secret(record.events):
+        logger.warning(
+            "The answer of the run %s held a key, which is not recorded: %s stands for it, unless "
+            "code finds the key again.",
+            record.run,
+            HIDDEN,
+        )
     if mode == "off" or (record is not None and record.mode == "replay"):
         return None
     required = task.options.unrecorded == "refuse"
-    lms = [lm for role in ("plan", "sub_query") for lm in each_lm(task.lm_of(role))]
-    secrets = secrets_of(lm for lm in lms if lm is not None)
     try:
         store = store_of(task.options.store)
         _forget_old(store)
@@ -67,7 +84,7 @@ def recorder_of(task: Task, run: str, inputs: Mapping[str, Any], record: Record 
                 store, run, first=len(record.events), secrets=secrets, required=required
             )
         texts = mode == "full"
-        about, kept = described(task, inputs, KEPT_BYTES) if texts else ({}, [])
+        about, kept = _described(task, inputs, secrets) if texts else ({}, [])
         parent = record.run if record is not None else ""
         row = _row(task, run, inputs, mode, parent, secrets)
         store.begin(row, about, kept)
@@ -76,6 +93,20 @@ def recorder_of(task: Task, run: str, inputs: Mapping[str, Any], record: Record 
             raise
         return None
     return Recorder(store, run, texts=texts, secrets=secrets, required=required)
+
+
+def _secrets(task: Task) -> tuple[str, ...]:
+    lms = [lm for role in task.predictors for lm in each_lm(task.lm_of(role))]
+    secrets = secrets_of(lm for lm in lms if lm is not None)
+    remember(secrets)
+    return secrets
+
+
+def _described(
+    task: Task, inputs: Mapping[str, Any], secrets: tuple[str, ...]
+) -> tuple[dict[str, Any], list[bytes]]:
+    about, kept = described(task, inputs, KEPT_BYTES)
+    return without_secrets(about, kept, secrets) if secrets else (about, kept)
 
 
 def _row(
@@ -98,7 +129,7 @@ def _row(
         reason="",
         question=storable(redacted(question, secrets)) if mode == "full" else HIDDEN_TEXT,
         answer="",
-        signature=str(task.outer.signature),
+        signature=storable(redacted(str(task.outer.signature), secrets)),
         model=models["main"],
         sub_model=models["sub"],
         program=task.program,
@@ -107,7 +138,7 @@ def _row(
         version=VERSION,
         record=mode,
         pid=os.getpid(),
-        host=socket.gethostname(),
+        host=this_process(),
     )
 
 

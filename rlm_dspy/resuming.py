@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from rlm_dspy.asking import outcome_of, waited
 from rlm_dspy.choosing import Models, models_of
 from rlm_dspy.errors import ConfigurationError
+from rlm_dspy.given import context_of, paths_again
 from rlm_dspy.outcome import Outcome
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def again(
     stored.record(mode)  # refuses a record without texts before anything is loaded
     models = models_again(stored, mode, model, sub_model)
     rlm = rebuilt(stored, sub_lm=models and models.sub, budget=_budget(stored, limits or {}))
-    given = inputs_again(stored, note) if mode != "replay" else {}
+    given = inputs_again(stored, note)
     outputs: dict[str, Any] = dict.fromkeys(rlm.signature.output_fields)
     with dspy.context(lm=models.main if models else None):
         handle = rlm.start_again(stored, mode, given, at=at, listeners=(listen,))
@@ -76,16 +77,37 @@ def models_again(
         model: Another model that plans.
         sub_model: Another model for sub-queries.
         **options: Given to `dspy.LM`.
+
+    Raises:
+        ConfigurationError: The record names no model, or a name, a key or the weights are wrong.
     """
     if mode == "replay" or (mode == "resume" and stored.row.state == "completed"):
         return None
+    return models_of(*names_again(stored, model, sub_model), **options)
+
+
+def names_again(
+    stored: "Stored", model: str | None, sub_model: str | None
+) -> tuple[str, str | None]:
+    """The names of the models of a run that goes on live, each the run's own but for what is given.
+
+    Args:
+        stored: The run.
+        model: Another model that plans.
+        sub_model: Another model for sub-queries.
+
+    Returns:
+        The model that plans, and the one for sub-queries; None: the environment's, else the same.
+
+    Raises:
+        ConfigurationError: The record names no model.
+    """
     main = model or stored.row.model
-    sub = sub_model or (stored.row.sub_model if stored.row.sub_model != stored.row.model else None)
     if not main:
         raise ConfigurationError(
             f"The record of the run {stored.row.id} names no model: give one by --model."
         )
-    return models_of(main, sub, **options)
+    return main, sub_model or stored.row.sub_model or None
 
 
 def _budget(stored: "Stored", limits: Mapping[str, Any]) -> "Budget | None":
@@ -98,13 +120,28 @@ def _budget(stored: "Stored", limits: Mapping[str, Any]) -> "Budget | None":
 
 
 def inputs_again(stored: "Stored", note: Callable[[str], None]) -> dict[str, Any]:
-    """What was too long for the record, read again from where `rlm ask` read it."""
-    from rlm_dspy.budget import Budget
-    from rlm_dspy.given import context_of
+    """What was too long for the record, read again from where `rlm ask` read it.
 
-    missing = [name for name, kept in stored.about["inputs"].items() if kept.get("says")]
-    paths = stored.about["notes"].get("paths")
-    if not missing or not paths:
+    Args:
+        stored: The run.
+        note: As `context_of` takes it.
+
+    Raises:
+        ContextError: It cannot be read any more.
+    """
+    from rlm_dspy.budget import Budget
+
+    paths = read_again(stored)
+    if not paths:
         return {}
     reading = stored.about["notes"].get("reading", {})
-    return {missing[0]: context_of(paths, reading, None, Budget(), note)}
+    return {_missing(stored)[0]: context_of(paths, reading, None, Budget(), note)}
+
+
+def read_again(stored: "Stored") -> list[str]:
+    """The paths that `inputs_again` reads; none where the record has all, or names none."""
+    return paths_again(stored.about["notes"]) if _missing(stored) else []
+
+
+def _missing(stored: "Stored") -> list[str]:
+    return [name for name, kept in stored.about["inputs"].items() if kept.get("says")]

@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from rlm_dspy.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
@@ -84,8 +86,27 @@ def settings() -> "Settings":
         the size from which the oldest runs are forgotten), and `rlm_recipes_dir` (the folder of
         saved recipes). Each is None, or has its default, where its variable (the same name in
         capitals) is unset or empty.
+
+    Raises:
+        ConfigurationError: A variable has a value that it cannot have.
     """
-    return _settings_class()()
+    from pydantic import ValidationError
+
+    try:
+        return _settings_class()()
+    except ValidationError as error:
+        raise _refusal(error) from None
+
+
+def _refusal(error: Any) -> ConfigurationError:
+    """The first variable that is wrong, in words."""
+    wrong = error.errors(include_url=False)[0]
+    name, value, rule = str(wrong["loc"][0]).upper(), wrong["input"], wrong["msg"]
+    return ConfigurationError(
+        f"{name}={value!r} cannot be used: {rule[:1].lower()}{rule[1:]}. Correct it, or unset it.",
+        name=name,
+        value=value,
+    )
 
 
 def store_path() -> str:

@@ -20,6 +20,7 @@ from chat_server import ChatServer
 from rlm_dspy.cli import run
 from rlm_dspy.demo import haystack
 from rlm_dspy.models import available
+from rlm_dspy.recording import store_of
 
 TEXT = "The grass grows. " * 200 + "The vault of Ostmore opens with tulip. " + "Rain fell. " * 200
 QUESTION = "What opens the vault of Ostmore?"
@@ -161,6 +162,11 @@ def test_a_usage_error_is_one_line(arguments, said, file, tmp_path, capsys):
             {"LLM_API_KEY": "sk-secret"},
             ["--model", "openai/gpt-4o", "--sub-model", "anthropic/claude-sonnet-4-5"],
             "ANTHROPIC_API_KEY",
+        ),
+        (
+            {"RLM_MODEL": "ollama/test", "RLM_MONTHLY_DOLLARS": "abc"},
+            [],
+            "RLM_MONTHLY_DOLLARS='abc'",
         ),
         ({"RLM_MODEL": "ollama/test"}, ["--budget-dollars", "1", "--model", "openai/x"], "KEY"),
     ],
@@ -539,10 +545,101 @@ def test_a_page_that_cannot_be_written_is_refused_before_a_model_is_asked(
     file, served, capsys, tmp_path
 ):
     server = served(SUBMIT)
-    for place in (tmp_path / "none" / "run.html", tmp_path):
+    (tmp_path / "folder").mkdir()
+    for place in (tmp_path / "none" / "run.html", tmp_path / "folder", Path("/proc/run.html")):
         assert run(["ask", QUESTION, file, "--html", str(place)]) == 2
         assert "--html" in error_line(capsys)
     assert server.requests == []
+
+
+def test_a_page_that_is_there_stays_until_the_new_one_is_written(file, served, capsys, tmp_path):
+    served(SUBMIT)
+    old, new = tmp_path / "old.html", tmp_path / "new.html"
+    old.write_text("old")
+    for page in (old, new):
+        assert run(["ask", QUESTION, file, "--html", str(page), "--signature", "bogus"]) == 2
+    assert old.read_text() == "old"
+    assert not new.exists()
+
+
+def test_a_page_that_cannot_be_written_any_more_is_said_after_the_answer(
+    file, served, capsys, tmp_path, monkeypatch
+):
+    page = tmp_path / "run.html"
+
+    served(SUBMIT)
+    render = "rlm_dspy.view.html.render"
+    monkeypatch.setattr(render, lambda *args, **kwargs: page.mkdir() or "a page")
+    assert run(["ask", QUESTION, file, "--quiet", "--html", str(page)]) == 2
+    out, err = capsys.readouterr()
+    assert out == "tulip\n"
+    assert "cannot be written" in err
+    assert "defect" not in err
+
+
+def strict(line):
+    """A line of JSON as other programs read it."""
+    return json.loads(line, parse_constant=lambda said: pytest.fail(f"{said} is no JSON"))
+
+
+def test_numbers_that_json_does_not_have_are_null(served, file, capsys):
+    served("```python\nSUBMIT(answer=[1.5, float('nan'), float('-inf')])\n```")
+    signature = ["--signature", "context, query -> answer: list[float]"]
+    assert run(["ask", QUESTION, file, "--json-events", *signature]) == 0
+    *events, result = map(strict, capsys.readouterr().out.splitlines())
+    told = [event["outputs"]["answer"] for event in events if event["kind"] == "submitted"]
+    assert told == [result["answer"]] == [[1.5, None, None]]
+    assert run(["runs", "--json", "-n", "1"]) == 0
+    assert strict(capsys.readouterr().out)["answer"] == {"answer": [1.5, None, None]}
+    assert run(["show", "--json"]) == 0
+    shown = strict(capsys.readouterr().out)
+    assert shown["outputs"] == {"answer": [1.5, None, None]}
+    assert "/" not in shown["host"]
+    assert run(["replay", "--json"]) == 0
+    assert strict(capsys.readouterr().out)["answer"] == [1.5, None, None]
+
+
+def test_a_key_that_a_record_lacks_is_said(served, file, capsys, monkeypatch):
+    monkeypatch.setenv("OTHER_API_KEY", "sk-hidden-0123456789")
+    served("```python\nSUBMIT(answer='sk-hidden-0123456789')\n```")
+    assert run(["ask", QUESTION, file, "-q"]) == 0
+    assert capsys.readouterr().out == "sk-hidden-0123456789\n"
+    assert run(["replay", "-q"]) == 0
+    out, err = capsys.readouterr()
+    assert out == "[secret]\n"
+    assert "the answer held a key, which is never recorded: [secret] stands for it" in err
+    assert run(["ask", "Is sk-hidden-0123456789 here?", file, "-q"]) == 0
+    capsys.readouterr()
+    assert run(["replay", "-q"]) == 5
+    said = error_line(capsys)
+    assert "'query' is not in the record (a text that holds a key, which is never recorded)" in said
+    assert "changed" not in said
+
+
+def test_a_run_under_way_is_not_deleted(served, file, capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("RLM_STORE", str(tmp_path / "runs.sqlite"))
+    served(SUBMIT)
+    assert run(["ask", QUESTION, file, "-q"]) == 0
+    store = store_of()
+    row = store.find(None)
+    store.update(row.id, state="running", pid=os.getpid())
+    capsys.readouterr()
+    assert run(["delete", row.id]) == 4
+    assert f"{row.id} is under way in process {os.getpid()}" in error_line(capsys)
+    assert run(["delete", "--older-than", "0"]) == 0
+    assert f"Left out, since they are under way: {row.id}" in capsys.readouterr().err
+    assert [r.id for r in store.runs()] == [row.id]
+    store.update(row.id, state="completed")
+    assert run(["delete", row.id]) == 0
+    assert capsys.readouterr().err == "1 run deleted\n"
+
+
+@pytest.mark.parametrize("arguments", [["runs", "--search", "caf\udce9"], ["show", "caf\udce9"]])
+def test_words_that_utf_8_does_not_have_are_no_defect(arguments, capsys):
+    assert run(arguments) == (4 if "show" in arguments else 0)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "defect" not in err
 
 
 def test_json_events_are_lines_and_the_last_is_the_result(served, file, capsys):
@@ -616,6 +713,66 @@ def test_a_job_that_may_cost_much_is_asked_about_in_a_terminal(priced, answer, c
     assert os.waitstatus_to_exitcode(status) == code, seen
     assert (b"tulip" in seen.split(b"[y/N]")[1]) is bool(asked)
     assert len(server.requests) == asked
+
+
+SHIPS = "\n".join(f"Ship {number} sails." for number in range(2_000))
+ASK = "```python\nx = ask('Which?', context[:50])\nprint(x)\n```"
+
+
+@pytest.fixture
+def runs(monkeypatch, tmp_path):
+    """A store of the test's own."""
+    monkeypatch.setenv("RLM_STORE", str(tmp_path / "runs.sqlite"))
+    return lambda: store_of(str(tmp_path / "runs.sqlite")).runs()
+
+
+@pytest.mark.parametrize("sub_model", ["", "openai/sub"])
+def test_a_fork_on_another_model_keeps_the_sub_model(sub_model, served, file, runs, monkeypatch):
+    server = served(ASK, "a ship", SUBMIT, ASK, SUBMIT, "a boat", SUBMIT)
+    if sub_model:
+        monkeypatch.setenv("RLM_SUB_MODEL", sub_model := f"{sub_model}-{uuid.uuid4().hex}")
+    assert run(["ask", QUESTION, file, "-q"]) == 0
+    first = runs()[0]
+    monkeypatch.setenv("RLM_SUB_MODEL", f"openai/other-{uuid.uuid4().hex}")
+    another = f"openai/another-{uuid.uuid4().hex}"
+    assert run(["fork", "--model", another, "-q"]) == 0
+    forked = runs()[0]
+    assert (forked.model, forked.sub_model) == (another, sub_model or first.model)
+    asked = [f"openai/{body['model']}" for body in server.requests[3:]]
+    assert asked == [another, another]
+    assert json.loads(forked.spend)["calls"] == 2
+    given = f"openai/given-{uuid.uuid4().hex}"
+    assert run(["fork", first.id, "--sub-model", given, "-q"]) == 0
+    assert runs()[0].sub_model == given
+
+
+@pytest.mark.parametrize(
+    ("command", "limits", "code"),
+    [("replay", [], 0), ("fork", [], 0), ("resume", ["--max-steps", "1"], 3)],
+)
+def test_a_text_that_is_not_kept_is_read_again_from_any_folder(
+    command, limits, code, served, runs, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr("rlm_dspy.recording.KEPT_BYTES", 1_000)
+    for name, text in (("here", SHIPS), ("there", SHIPS.replace("Ship", "Boat"))):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "ships.txt").write_text(text)
+    served("```python\nprint(context[:9])\n```", "```python\nSUBMIT(answer=context[:6])\n```")
+    monkeypatch.chdir(tmp_path / "here")
+    assert run(["ask", QUESTION, "ships.txt", "-q", *limits]) == code
+    said = capsys.readouterr()
+    monkeypatch.chdir(tmp_path / "there")
+    assert run([command, runs()[0].id, "-q"]) == code
+    assert capsys.readouterr() == said
+
+
+def test_a_run_that_is_under_way_is_not_resumed(served, file, runs, tmp_path, capsys):
+    served(SUBMIT)
+    assert run(["ask", QUESTION, file, "-q", "--max-steps", "1"]) == 0
+    store_of(str(tmp_path / "runs.sqlite")).update(runs()[0].id, state="running", pid=os.getpid())
+    capsys.readouterr()
+    assert run(["resume", "--last"]) == 4
+    assert f"under way in process {os.getpid()}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [[], ["models"]])

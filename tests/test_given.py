@@ -11,7 +11,7 @@ from rlm_dspy.budget import Budget
 from rlm_dspy.cli import run
 from rlm_dspy.context import ReadProgress
 from rlm_dspy.errors import ContextError
-from rlm_dspy.given import Told, context_of, piped_paths
+from rlm_dspy.given import Told, context_of, paths_again, piped_paths, read_notes
 from rlm_dspy.outcome import UsageError
 
 
@@ -50,6 +50,21 @@ def test_paths_come_from_standard_input(folder, monkeypatch, ending):
     data = b"".join(bytes(folder / name) + ending for name in ("b.log", "docs/c.md"))
     piped(monkeypatch, data)
     assert about(piped_paths()) == ["b.log", "c.md"]
+
+
+def test_what_was_read_is_found_again_from_elsewhere(folder, monkeypatch):
+    given = ["b.log", "./docs", "-", "https://example.org/a", str(folder / "a.py")]
+    monkeypatch.chdir(folder)
+    notes = json.loads(json.dumps(read_notes(given, {"hidden": True})))
+    assert notes["reading"] == {"hidden": True}
+    assert paths_again(notes) == given
+    monkeypatch.chdir(folder / "docs")
+    elsewhere = paths_again(notes)
+    assert elsewhere[2:] == given[2:]
+    assert about(elsewhere[:2]) == ["b.log", "c.md"]
+    assert paths_again({"paths": given}) == given  # older records do not say where they began
+    assert paths_again({}) == []
+    assert paths_again(read_notes([], {})) == ["-"]
 
 
 @pytest.mark.parametrize(("quick", "said"), [(True, []), (False, [2, 4, 8, 10])])

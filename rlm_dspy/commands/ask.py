@@ -1,5 +1,6 @@
 """`rlm ask`: answers a question over files, folders or standard input."""
 
+import json
 import sys
 from enum import StrEnum
 from functools import partial
@@ -106,8 +107,8 @@ def ask(  # noqa: PLR0913 - a command's options are its arguments
     ] = None,
 ) -> int:
     """Answer a question over files, folders or standard input."""
-    if html is not None and not html.parent.is_dir():
-        raise UsageError(f"--html {str(html)!r}: there is no folder {str(html.parent)!r}.")
+    if html is not None:
+        _refuse_unwritable(html)
     asked = Asked(
         query=query,
         paths=tuple(paths or ()),
@@ -142,7 +143,7 @@ def ask(  # noqa: PLR0913 - a command's options are its arguments
     from rlm_dspy.view.terminal import TerminalView
 
     view = TerminalView(console(stderr=True), enabled=not (quiet or as_events))
-    lines = EventLines(to_stdout)
+    lines = EventLines(_print_event)
     confirm = partial(_confirm, view, yes=yes, quiet=quiet)
     with quiet_libraries():
         with lines.writing(), view.live():
@@ -152,8 +153,44 @@ def ask(  # noqa: PLR0913 - a command's options are its arguments
         if html is not None and outcome.run is not None:
             from rlm_dspy.view.html import render
 
-            html.write_text(render(outcome.run, title=query), encoding="utf-8")
+            try:
+                html.write_text(render(outcome.run, title=query), "utf-8", errors="replace")
+            except OSError as error:
+                raise _unwritable(html, error) from error
         return code
+
+
+def _refuse_unwritable(html: Path) -> None:
+    """Refuses a page that cannot be written, before anything is paid for it.
+
+    Raises:
+        UsageError: It cannot be.
+    """
+    if not html.parent.is_dir():
+        raise UsageError(f"--html {str(html)!r}: there is no folder {str(html.parent)!r}.")
+    page = html.resolve()
+    is_new = not page.exists()
+    if not is_new and not page.is_file():  # a pipe may be opened once only
+        return
+    try:
+        page.open("ab").close()
+        if is_new:
+            page.unlink()
+    except OSError as error:
+        raise _unwritable(html, error) from error
+
+
+def _unwritable(html: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"--html {str(html)!r} cannot be written: {error.strerror or error}. Name another file."
+    )
+
+
+def _print_event(line: str) -> None:
+    """Prints an event; a number that JSON does not have is null."""
+    if "NaN" in line or "Infinity" in line:
+        line = json.dumps(json.loads(line, parse_constant=lambda _: None))
+    to_stdout(line)
 
 
 def _confirm(view: "TerminalView", job: Foreseen, *, yes: bool, quiet: bool) -> None:

@@ -55,7 +55,10 @@ def runs(
     rows = store.runs(search, limit)
     for row in rows:
         verdict = rated.get(row.id, {}).get("verdict", "")
-        to_stdout(_as_object(row, verdict) if as_object else for_stdout(_as_line(row, verdict)))
+        line = (
+            _as_json(_as_object(row, verdict)) if as_object else for_stdout(_as_line(row, verdict))
+        )
+        to_stdout(line)
     if not rows and not as_object:
         to_stderr("No runs" + (f" with {search!r}" if search else "") + f" in {store.path}.")
 
@@ -65,7 +68,7 @@ def show(run: RunId = None, as_object: AsObject = False) -> None:
     """Show a recorded run: its steps, what it answered and what it cost."""
     stored = _load(run)
     if as_object:
-        to_stdout(json.dumps(_whole(stored), ensure_ascii=False, default=str))
+        to_stdout(_as_json(_whole(stored)))
         return
     row = stored.row
     lines = [
@@ -104,7 +107,7 @@ def view(
         page = render(stored.run, title=stored.row.question, exchanges=_exchanges(stored, run))
         path = out or Path(f"{stored.row.id}.html")
     try:
-        path.write_text(page, encoding="utf-8")
+        path.write_text(page, encoding="utf-8", errors="replace")
     except OSError as error:
         raise UsageError(f"--out {str(path)!r} cannot be written: {error}") from error
     to_stdout(str(path))
@@ -196,6 +199,16 @@ def delete(
     if older_than is not None:
         deleted += store.prune(days=older_than)
     to_stderr(f"{counted(deleted, 'run')} deleted")
+    if older_than is not None and (left := _under_way(store.runs(), older_than)):
+        to_stderr(
+            f"Left out, since they are under way: {', '.join(left)}. Wait for them, or end them."
+        )
+
+
+def _under_way(rows: "list[Row]", days: float) -> list[str]:
+    """The ids of runs that are older than that and do not end yet."""
+    until = time.time() - days * 86_400
+    return [row.id for row in rows if row.is_alive and row.updated < until]
 
 
 def _store() -> Any:
@@ -231,7 +244,23 @@ def _again(run: str | None, mode: "Mode", *, as_object: bool, quiet: bool, **giv
     with quiet_libraries():
         with shown.live():
             outcome: Outcome = again(_named(run), mode, shown.listen, shown.note, **given)
-        return _report(outcome, as_object=as_object, quiet=quiet)
+        code = _report(outcome, as_object=as_object, quiet=quiet)
+        _say_redacted(outcome, run)
+        return code
+
+
+def _say_redacted(outcome: Outcome, run: str | None) -> None:
+    """Says that a key is missing, where that made the answer or the failure of a run again."""
+    from rlm_dspy.errors import ReplayMismatch
+    from rlm_dspy.runs.redaction import HIDDEN, lacks_secret
+
+    if HIDDEN in json.dumps(outcome.outputs, default=str):
+        to_stderr(f"rlm: the answer held a key, which is never recorded: {HIDDEN} stands for it")
+    elif isinstance(outcome.failure, ReplayMismatch) and lacks_secret(_load(run)):
+        to_stderr(
+            f"rlm: the run held a key, which is never recorded: where {HIDDEN} stands for it, what "
+            "happens again may differ though nothing has changed"
+        )
 
 
 def _state(row: "Row") -> str:
@@ -249,11 +278,19 @@ def _as_line(row: "Row", verdict: str) -> str:
     return f"{row.id}  {when}  {state:<9}  {verdict:<4}  {row.model:<24}  {question}"
 
 
-def _as_object(row: "Row", verdict: str) -> str:
+def _as_object(row: "Row", verdict: str) -> dict[str, Any]:
     said = row._asdict() | {"verdict": verdict, "alive": row.is_alive}
     said["spend"] = json.loads(row.spend or "{}")
     said["answer"] = json.loads(row.answer or "null")
-    return json.dumps(said, ensure_ascii=False)
+    return said | {"host": row.machine}
+
+
+def _as_json(said: dict[str, Any]) -> str:
+    """An object on one line; a number that JSON does not have is null."""
+    from pydantic_core import to_jsonable_python
+
+    plain = to_jsonable_python(said, fallback=str, inf_nan_mode="null")
+    return json.dumps(plain, ensure_ascii=False)
 
 
 def _whole(stored: "Stored") -> dict[str, Any]:
@@ -261,7 +298,7 @@ def _whole(stored: "Stored") -> dict[str, Any]:
 
     run = stored.run
     return {
-        **json.loads(_as_object(stored.row, "")),
+        **_as_object(stored.row, ""),
         "status": run.status,
         "outputs": stored.answer,
         "trajectory": list(run.trajectory),

@@ -59,7 +59,8 @@ class Recorded:
             if record.end_early(run) and attempt.role != "extract":
                 await asyncio.Event().wait()  # the run is ended as it was then
             self._log.check(attempt.role)
-            self._charge(record.charges())
+            if record.mode != "fork":  # what its parent paid is on the parent's account
+                self._charge(record.charges())
             return None
         events, outputs = found
         last = events[-1]

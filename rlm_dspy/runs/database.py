@@ -15,6 +15,9 @@ from rlm_dspy.runs.tables import SCHEMA, VERSION
 MEMORY = ":memory:"
 # How long a write waits for another process's, seconds.
 BUSY_SECONDS = 30.0
+# What an SQLite file begins with.
+_MAGIC = b"SQLite format 3\0"
+_NO_DATABASE = "not a database"  # as SQLite says it
 
 
 class Database:
@@ -34,17 +37,20 @@ class Database:
         self._db = self._opened()
 
     def _opened(self) -> sqlite3.Connection:
+        path = Path(self.path).expanduser()
         try:
             if self.path != MEMORY:
-                Path(self.path).expanduser().parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                _refuse_other_files(path)
             db = sqlite3.connect(
-                str(Path(self.path).expanduser()) if self.path != MEMORY else MEMORY,
+                str(path) if self.path != MEMORY else MEMORY,
                 timeout=BUSY_SECONDS,
                 isolation_level=None,
                 check_same_thread=False,
             )
+            _refuse_other_databases(db)
             if self.path != MEMORY:
-                os.chmod(Path(self.path).expanduser(), 0o600)
+                os.chmod(path, 0o600)
             _use_log(db)
             db.execute("PRAGMA synchronous = NORMAL")
             version = db.execute("PRAGMA user_version").fetchone()[0]
@@ -112,7 +118,7 @@ class Database:
         advice = "name another file by RLM_STORE, or turn recording off by RLM_RECORD=off"
         if "full" in what or "No space" in what:
             advice = "make room there, delete runs (`rlm delete`), or " + advice
-        elif "not a database" in what or "malformed" in what:
+        elif _NO_DATABASE in what or "malformed" in what:
             advice = "it is no run store or is broken: move it away, or " + advice
         return StoreError(
             f"The run store {self.path} cannot be used: {what}. {advice[0].upper()}{advice[1:]}.",
@@ -142,6 +148,34 @@ class Database:
             for name in ("page_count", "freelist_count", "page_size")
         )
         return (pages - free) * page
+
+
+def _refuse_other_files(path: Path) -> None:
+    """Refuses what is no database, before anything of it is changed.
+
+    Raises:
+        sqlite3.DatabaseError: It is none.
+        OSError: It cannot be read.
+    """
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise sqlite3.DatabaseError("it is no regular file")
+    with path.open("rb") as file:
+        begin = file.read(len(_MAGIC))
+    if begin not in (b"", _MAGIC):
+        raise sqlite3.DatabaseError(f"file is {_NO_DATABASE}")
+
+
+def _refuse_other_databases(db: sqlite3.Connection) -> None:
+    """Refuses the database of another program.
+
+    Raises:
+        sqlite3.DatabaseError: It is one.
+    """
+    tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables and "runs" not in tables:
+        raise sqlite3.DatabaseError(f"it is {_NO_DATABASE} of runs")
 
 
 def _use_log(db: sqlite3.Connection) -> None:

@@ -31,8 +31,11 @@ def dead(events: Sequence[Event]) -> set[int]:
     for until in resumed:
         done = {(e.run, e.step) for e in events[:until] if isinstance(e, Executed)}
         ended = end_of(events[:until], taken)
+        standing = (e for n, e in enumerate(events[:ended]) if n not in taken)
+        over = {e.run for e in standing if isinstance(e, RunEnded)}
         for number, event in enumerate(events[:until]):
-            failed = isinstance(event, (CallFailed, SubQueryFailed))
+            # A sub-run that ended by a failure has ended: it does not go on.
+            failed = isinstance(event, (CallFailed, SubQueryFailed)) and event.run not in over
             if failed and (event.run, event.step) not in done:
                 taken.add(number)
             # Code that was being ended may still have begun something. What was paid stays paid.

@@ -83,8 +83,9 @@ class Record:
         self._outputs = outputs
         self._dead = dead(events)
         self._end = end_of(events, self._dead) if mode == "resume" else len(events)
-        self._done = {(e.run, e.step) for e in events[: self._end] if isinstance(e, Executed)}
-        self._ended = {e.run for e in events[: self._end] if isinstance(e, RunEnded)}
+        standing = [e for n, e in enumerate(events[: self._end]) if n not in self._dead]
+        self._done = {(e.run, e.step) for e in standing if isinstance(e, Executed)}
+        self._ended = {e.run for e in standing if isinstance(e, RunEnded)}
         self._adopted: set[int] = set()
         self._used: set[int] = set()
         self._waiting: dict[str, deque[int]] = defaultdict(deque)
@@ -95,7 +96,7 @@ class Record:
         self._numbers = {id(event): number for number, event in enumerate(self._all)}
         self._singles: dict[tuple[type[Event], str, int], list[int]] = defaultdict(list)
         for number, event in enumerate(events[: self._end]):
-            if number in self._dead or isinstance(event, RunResumed):
+            if number in self._dead or isinstance(event, RunResumed) or self._is_new(event):
                 continue
             self._waiting[identity(event)].append(number)
             if isinstance(event, _SINGLE):
@@ -125,10 +126,21 @@ class Record:
             if event.role == "extract":
                 self._extractions[event.run].append(group)
 
-    def _is_final(self, event: CallFailed) -> bool:
+    def _is_final(self, event: CallFailed | SubQueryFailed) -> bool:
         """Whether a failure is part of what must happen again."""
         over = (event.run, event.step) in self._done or event.run in self._ended
         return self.mode == "replay" or (self.mode == "resume" and over)
+
+    def _is_new(self, event: Event) -> bool:
+        """Whether another event like this one is to be recorded as well.
+
+        A run that is resumed asks a model only what the record does not answer: whatever comes of
+        that was paid now, even where it fails just as it did then.
+        """
+        if self.mode != "resume":
+            return False
+        failed = isinstance(event, SubQueryFailed) and not self._is_final(event)
+        return failed or isinstance(event, (Charged, CallFailed))
 
     @property
     def events(self) -> tuple[Event, ...]:

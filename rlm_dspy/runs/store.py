@@ -7,8 +7,8 @@ machine itself loses power, beyond the last checkpoint.
 """
 
 import json
+import logging
 import os
-import socket
 import sqlite3
 import threading
 import time
@@ -20,12 +20,27 @@ from typing import Any
 from rlm_dspy.errors import StoreError
 from rlm_dspy.exchange import Exchange, digest
 from rlm_dspy.runs.database import MEMORY, Database
-from rlm_dspy.runs.row import Row
+from rlm_dspy.runs.redaction import known_secrets, redacted, storable
+from rlm_dspy.runs.row import Row, this_process
 from rlm_dspy.runs.tables import COLUMNS
+
+logger = logging.getLogger(__name__)
 
 # Longer texts are kept compressed, bytes.
 _PACKED_FROM = 4_096
 _COLUMNS_OF_EVENT = ("data", "messages", "outputs")
+# Of a run: what may hold any text.
+_SAID = ("reason", "question", "answer")
+_OF_RUNS = ("events", "ratings", "uses")
+# Runs that are gone and that a table still names. Each name is one step in the table's index: its
+# rows are not read.
+_GONE = (
+    "WITH RECURSIVE named(run) AS (SELECT min(run) FROM {table} UNION ALL "
+    "SELECT (SELECT min(run) FROM {table} WHERE run > named.run) FROM named "
+    "WHERE named.run IS NOT NULL) "
+    "SELECT run FROM named WHERE run IS NOT NULL AND run NOT IN (SELECT id FROM runs)"
+)
+_RATED_AND_GONE = "SELECT run FROM ratings WHERE run NOT IN (SELECT id FROM runs)"
 
 
 class Store(Database):
@@ -77,9 +92,15 @@ class Store(Database):
             rows: Each (number in the run, kind, JSON, request and reply).
 
         Raises:
-            StoreError: They cannot be written; none of them was.
+            StoreError: They cannot be written, or the run was deleted; none of them was.
         """
         with self._writing() as db:
+            if not db.execute("SELECT 1 FROM runs WHERE id = ?", (run,)).fetchall():
+                raise StoreError(
+                    f"The run {run} was deleted from the store {self.path} while it was under way: "
+                    "nothing more of it is kept, ask again.",
+                    run=run,
+                )
             values = [
                 (run, number, kind, data, *self._exchange(db, run, exchange))
                 for number, kind, data, exchange in rows
@@ -119,6 +140,7 @@ class Store(Database):
         Raises:
             StoreError: It cannot be written.
         """
+        values = {n: _said(v) if n in _SAID else v for n, v in values.items()}
         values["updated"] = time.time()
         changes = ", ".join(f"{name} = ?" for name in values)
         with self._writing() as db:
@@ -137,7 +159,7 @@ class Store(Database):
                     f"The run {run} is under way in process {row.pid}: wait for it, or end it.",
                     run=run,
                 )
-            values = ("running", os.getpid(), socket.gethostname(), time.time(), run)
+            values = ("running", os.getpid(), this_process(), time.time(), run)
             db.execute(
                 "UPDATE runs SET state = ?, pid = ?, host = ?, updated = ? WHERE id = ?", values
             )
@@ -155,7 +177,7 @@ class Store(Database):
             StoreError: It cannot be written.
         """
         with self._writing() as db:
-            values = (run, time.time(), verdict, gold, note)
+            values = (run, time.time(), verdict, _said(gold), _said(note))
             db.execute("INSERT INTO ratings VALUES (?, ?, ?, ?, ?)", values)
 
     def delete(self, runs: Iterable[str]) -> int:
@@ -165,18 +187,37 @@ class Store(Database):
             How many there were.
 
         Raises:
-            StoreError: They cannot be deleted; none was.
+            StoreError: One is under way, or they cannot be deleted; none was.
         """
-        deleted = 0
+        gone = list(runs)
         with self._writing() as db:
-            for run in runs:
-                deleted += db.execute("DELETE FROM runs WHERE id = ?", (run,)).rowcount
-                for table in ("events", "ratings", "uses"):
-                    db.execute(f"DELETE FROM {table} WHERE run = ?", (run,))
-            if deleted:
-                self._seen.clear()
-                db.execute("DELETE FROM texts WHERE hash NOT IN (SELECT hash FROM uses)")
+            for row in self._alive():
+                if row.id in gone:
+                    raise StoreError(
+                        f"The run {row.id} is under way in process {row.pid}, which would go on "
+                        "writing it: wait for it, or end it, and delete it then.",
+                        run=row.id,
+                    )
+            return self._remove(db, gone)
+
+    def _remove(self, db: sqlite3.Connection, runs: Iterable[str]) -> int:
+        deleted = 0
+        for run in {*runs, *self._orphans()}:
+            deleted += db.execute("DELETE FROM runs WHERE id = ?", (run,)).rowcount
+            for table in _OF_RUNS:
+                db.execute(f"DELETE FROM {table} WHERE run = ?", (run,))
+        self._seen.clear()
+        db.execute("DELETE FROM texts WHERE hash NOT IN (SELECT hash FROM uses)")
         return deleted
+
+    def _alive(self) -> list[Row]:
+        rows = self._all(f"SELECT {COLUMNS} FROM runs WHERE state = 'running'")
+        return [row for row in map(Row._make, rows) if row.is_alive]
+
+    def _orphans(self) -> set[str]:
+        """The runs of which something is left, deleted while they were under way."""
+        queries = (_GONE.format(table="events"), _GONE.format(table="uses"), _RATED_AND_GONE)
+        return {run for query in queries for (run,) in self._all(query)}
 
     def prune(self, *, days: float | None = None, megabytes: float | None = None) -> int:
         """Forgets the oldest runs; never one that is under way.
@@ -197,11 +238,21 @@ class Store(Database):
                     break
                 excess -= self._size_of(row.id)
                 old.add(row.id)
-        deleted = self.delete(old) if old else 0
+        if not old and not self._orphans():
+            return 0
+        with self._writing() as db:
+            deleted = self._remove(db, old - {row.id for row in self._alive()})
         if deleted:
-            with self._lock:
-                self._db.execute("VACUUM")
+            self._shrink()
         return deleted
+
+    def _shrink(self) -> None:
+        """Gives the room of what was deleted back to the disk, where there is room to do so."""
+        with self._lock:
+            try:
+                self._db.execute("VACUUM")
+            except sqlite3.Error as error:  # the room is used again by the next runs
+                logger.info("The run store %s stays as large as it is: %s", self.path, error)
 
     # Reading.
 
@@ -215,13 +266,13 @@ class Store(Database):
         where, values = "", []
         if search:
             # Answers and events lie there as JSON, which writes a newline as \n.
-            written = json.dumps(search, ensure_ascii=False)[1:-1]
+            written = storable(json.dumps(search, ensure_ascii=False)[1:-1])
             found = "id IN (SELECT run FROM events WHERE data LIKE ? ESCAPE '\\')"
             where = (
                 "WHERE question LIKE ? ESCAPE '\\' OR signature LIKE ? ESCAPE '\\' "
                 f"OR answer LIKE ? ESCAPE '\\' OR {found}"
             )
-            values = [_like(search)] * 2 + [_like(written)] * 2
+            values = [_like(storable(search))] * 2 + [_like(written)] * 2
         most = "" if limit is None else f"LIMIT {int(limit)}"
         rows = self._all(
             f"SELECT {COLUMNS} FROM runs {where} ORDER BY created DESC, rowid DESC {most}", values
@@ -240,6 +291,7 @@ class Store(Database):
             )
         else:
             sql = f"SELECT {COLUMNS} FROM runs WHERE substr(id, 1, ?) = ? LIMIT 3"
+            run = storable(run)
             rows = self._all(sql, (len(run), run))
             rows = [row for row in rows if row[0] == run] or rows
         if not rows or not (run is None or run):
@@ -262,7 +314,7 @@ class Store(Database):
         """
         named = "json_extract(about, '$.notes.session.id')"
         own = f"json_type(about, '$.notes.session.fork') IS NULL AND {named}"
-        like = "" if session is None else session
+        like = "" if session is None else storable(session)
         found = self._all(
             f"SELECT {named} FROM runs WHERE {own} IS NOT NULL AND substr({named}, 1, ?) = ? "
             f"GROUP BY 1 ORDER BY max(created) DESC, max(rowid) DESC LIMIT 2",
@@ -351,6 +403,11 @@ class Store(Database):
 def _like(text: str) -> str:
     """A pattern of SQL for whatever has a text in it."""
     return "%" + "".join(f"\\{c}" if c in "%_\\" else c for c in text) + "%"
+
+
+def _said(text: str) -> str:
+    """A text of a run as it may be kept."""
+    return storable(redacted(text, known_secrets()))
 
 
 def _age(row: Row) -> float:

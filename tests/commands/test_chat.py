@@ -15,6 +15,7 @@ import pytest
 from chat_server import ChatServer
 
 from rlm_dspy.cli import run
+from rlm_dspy.rerunning import load
 
 TEXT = "The grass grows.\n" * 200 + "The vault of Ostmore opens with tulip.\n"
 CODE = "```python\n{}\n```"
@@ -98,6 +99,8 @@ def test_a_question_that_fails_does_not_end_it(served, file, monkeypatch, capsys
         (("FILE", "--resume", "abc"), "files already"),
         (("--resume", "abc"), "no session 'abc'"),
         (("--last",), "no session"),
+        (("--last", "--signature", "context, query -> answer: int"), "leave --signature out"),
+        (("--resume", "abc", "--recipe", "general"), "leave --recipe out"),
         (("FILE", "--session-dollars", "-1"), "at least 0"),
     ],
 )
@@ -105,6 +108,41 @@ def test_what_cannot_be_meant(served, file, monkeypatch, capsys, arguments, said
     given = [file if argument == "FILE" else argument for argument in arguments]
     assert chat(monkeypatch, [], *given) != 0
     assert said in capsys.readouterr().err
+
+
+def test_a_session_that_goes_on_asks_only_models_of_this_machine(served, file, monkeypatch, capsys):
+    assert chat(monkeypatch, ["What opens it?"], file, "-q") == 0
+    monkeypatch.setenv("LLM_BASE_URL", "https://models.example.org/v1")
+    monkeypatch.setenv("LLM_API_KEY", "sk-none")
+    session = ("--last", "-q", "--local-only")
+    paid = len(served.seen)
+    capsys.readouterr()
+    assert chat(monkeypatch, ["Where?"], *session) == 5
+    assert "models.example.org" in capsys.readouterr().err
+    monkeypatch.setenv("LLM_BASE_URL", served.url)
+    assert chat(monkeypatch, ["Where?"], *session, "--sub-model", "anthropic/claude-x") == 5
+    assert "There is no key" in capsys.readouterr().err
+    assert len(served.seen) == paid
+    assert chat(monkeypatch, ["Where?"], *session) == 0
+    assert load(None).about["options"]["local_only"] is True
+
+
+def test_what_the_environment_names_now_is_not_what_a_session_asks(served, file, monkeypatch):
+    assert chat(monkeypatch, ["What opens it?"], file, "-q") == 0
+    session = os.environ["RLM_MODEL"]
+    monkeypatch.setenv("RLM_MODEL", "ollama/far:1-cloud")  # which local-only refuses
+    monkeypatch.setenv("OPENAI_API_BASE", served.url)
+    assert chat(monkeypatch, ["Where?"], "--last", "-q", "--local-only") == 0
+    assert (load(None).row.model, load(None).row.sub_model) == (session, session)
+
+
+def test_urls_are_not_read_again_where_nothing_may_leave(served, file, monkeypatch, capsys):
+    monkeypatch.setattr("rlm_dspy.recording.KEPT_BYTES", 1_000)
+    assert chat(monkeypatch, ["What opens it?"], file, "-q") == 0
+    monkeypatch.setattr("rlm_dspy.resuming.paths_again", lambda notes: ["https://example.org/a"])
+    capsys.readouterr()
+    assert chat(monkeypatch, ["Where?"], "--last", "-q", "--local-only") == 2
+    assert "--local-only fetches nothing" in capsys.readouterr().err
 
 
 def started(file, *arguments, **streams):

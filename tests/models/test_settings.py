@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from rlm_dspy.errors import ConfigurationError
 from rlm_dspy.settings import cache_dir, settings
 
 NAMES = ("rlm_model", "rlm_sub_model", "llm_api_key", "llm_base_url")
@@ -27,6 +28,21 @@ def test_no_letter_of_a_key_is_shown(monkeypatch):
     shown = f"{settings()!r} {settings()} {settings().llm_api_key!r}"
     assert "hidden" not in shown
     assert settings().llm_api_key.get_secret_value() == "sk-hidden-0123456789"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("RLM_MONTHLY_DOLLARS", "abc"),
+        ("RLM_RECORD", "some"),
+        ("RLM_LOCAL_ONLY", "perhaps"),
+        ("RLM_REQUESTS_PER_MINUTE", "1.5"),
+    ],
+)
+def test_a_value_that_cannot_be_is_named(name, value, monkeypatch):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=f"{name}='{value}' cannot be used: .*unset it"):
+        settings()
 
 
 def test_the_cache_folder_follows_its_variables(monkeypatch, tmp_path):

@@ -6,7 +6,7 @@ from collections import Counter
 import dspy
 import pytest
 
-from rlm_dspy import RLM, RLMOptions
+from rlm_dspy import RLM, Budget, RLMOptions
 from rlm_dspy.errors import StoreError
 from rlm_dspy.events import Charged
 from rlm_dspy.rerunning import load
@@ -76,6 +76,19 @@ def test_from_a_step_on_the_planner_is_asked_anew(first):
     forked = program.fork(first.run.id, at=2)
     assert forked.answer == "otherwise line 0"
     assert program.paid == {"plan": 1}
+
+
+def test_its_limits_are_for_what_it_asks_itself(first):
+    program = Program(lambda asked: code("SUBMIT(answer='otherwise ' + xs[0])"))
+    most = first.run.spend.calls
+    program.rlm.budget = Budget(calls=most, tokens=first.run.spend.tokens)
+    forked = program.fork(first.run.id, at=2)
+    assert (forked.answer, forked.run.status) == ("otherwise line 0", "completed")
+    paid = [e for e in forked.run.events if isinstance(e, Charged) and not e.cache_hit]
+    assert (forked.run.spend.calls, len(paid)) == (1, 1)
+    assert forked.run.spend.tokens == sum(e.prompt_tokens + e.completion_tokens for e in paid)
+    replay = program.rlm.replay(forked.run.id)
+    assert replay.run.spend.by_role == forked.run.spend.by_role
 
 
 def test_another_planner_pays_for_the_plan_and_not_for_the_same_sub_queries(first):

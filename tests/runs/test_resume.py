@@ -2,14 +2,17 @@
 
 import itertools
 import re
+import socket
 import time
 from collections import Counter
 
 import dspy
 import pytest
+from dspy.utils.exceptions import LMAuthError
 
 from rlm_dspy import RLM, Budget, ReplayMismatch, RLMOptions, StoreError
-from rlm_dspy.events import Charged, RunEnded, RunResumed
+from rlm_dspy.dspy_errors import ProviderError
+from rlm_dspy.events import CallFailed, Charged, RunEnded, RunResumed, SubQueryFailed
 from rlm_dspy.recording import store_of
 from rlm_dspy.rerunning import load
 from rlm_dspy.testing import ScriptedLM, code
@@ -205,6 +208,84 @@ def test_what_was_paid_counts_against_the_limit():
     assert resumed.run.spend.calls <= 6
 
 
+def down(asked=None):
+    return LMAuthError("down", model="m", status=401)  # which is not tried again
+
+
+def dumped(events):
+    return [event.model_dump_json() for event in events]
+
+
+def test_one_that_fails_again_is_recorded_each_time():
+    program = Program()
+    program.lm.script.script = lambda asked: STEP if len(asked.turns) == 1 else down()
+    with pytest.raises(ProviderError) as caught:
+        program()
+    name = caught.value.run.id
+    for times in (2, 3):
+        with pytest.raises(ProviderError) as caught:
+            program.resume(name)
+        events = load(name).events
+        assert sum(isinstance(e, CallFailed) for e in events) == times
+        assert sum(isinstance(e, Charged) and bool(e.error) for e in events) == times
+        assert caught.value.run.spend.calls == times + 2  # the first step, and its sub-query
+        with pytest.raises(ProviderError) as replayed:
+            program.rlm.replay(name)
+        assert dumped(replayed.value.run.events) == dumped(events)
+        assert replayed.value.run.spend.by_role == caught.value.run.spend.by_role
+    again = Program()
+    again.lm.script.script = again.counting(lambda asked: code("SUBMIT(answer=str(x))"))
+    resumed = again.resume(name)
+    assert (resumed.answer, again.paid.total()) == ("a ship", 1)
+    assert resumed.run.spend.calls == 6
+    replay = again.rlm.replay(name)
+    assert dumped(replay.run.events) == dumped(resumed.run.events)
+
+
+STEP = code("try:\n    x = ask('Which?', 'text')\nexcept Exception as error:\n    x = str(error)")
+
+
+def test_a_sub_query_that_fails_again_in_a_step_that_was_interrupted_is_recorded():
+    def planned(asked):
+        return STEP if len(asked.turns) == 1 else code("SUBMIT(answer=x)")
+
+    program = Program()
+    program.lm.script.script, program.rlm.sub_lm.script.script = planned, down
+    result = program()
+    kinds = [event.kind for event in result.run.events]
+    name = died(result.run.id, kinds.index("sub_query_failed") + 1)
+    resumed = program.resume(name)
+    assert resumed.answer == result.answer
+    events = load(name).events
+    for kind in (CallFailed, SubQueryFailed):
+        assert sum(isinstance(event, kind) for event in events) == 2
+    calls = sum(isinstance(event, Charged) for event in events)
+    assert resumed.run.spend.calls == calls == result.run.spend.calls + 1
+    replay = program.rlm.replay(name)
+    assert dumped(replay.run.events) == dumped(events)
+    assert replay.run.spend.by_role == resumed.run.spend.by_role
+
+
+def test_a_sub_run_that_failed_in_a_step_that_is_over_has_failed():
+    ask = "try: x = rlm_query('Part A?', context[:4000])\nexcept Exception as error: x = str(error)"
+    is_down = [True]
+
+    def plan(asked):
+        if "Part" in asked.turns[0][1]:
+            return down()
+        if len(asked.turns) == 1:
+            return code(f"{ask}\nprint(x)")
+        return down() if is_down[0] else code("SUBMIT(answer=x)")
+
+    rlm = RLM(budget=Budget(depth=2))
+    with dspy.context(lm=ScriptedLM(plan)):
+        with pytest.raises(ProviderError) as failed:
+            rlm(context=TEXT, query="q")
+        run, is_down[0] = failed.value.run.id, False
+        answer = rlm.resume(run).answer
+    assert rlm.replay(run).answer == answer
+
+
 def test_another_prompt_is_a_mismatch_that_names_the_event(whole):
     result, _ = whole
     other = Program()
@@ -230,7 +311,8 @@ def test_another_sub_query_prompt_is_a_mismatch_in_a_step_that_is_over(whole):
 def test_another_process_that_is_at_it_is_not_disturbed(whole):
     result, _ = whole
     name = died(result.run.id, 9)
-    store_of()._db.execute("UPDATE runs SET pid = 1 WHERE id = ?", (name,))
+    host = socket.gethostname()  # as a machine without /proc says it
+    store_of()._db.execute("UPDATE runs SET pid = 1, host = ? WHERE id = ?", (host, name))
     with pytest.raises(StoreError, match="under way in process 1"):
         Program().resume(name)
 

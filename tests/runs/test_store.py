@@ -1,24 +1,30 @@
 """The store: safe with many processes, readable after a kill, clear where it cannot write."""
 
+import contextlib
 import datetime
 import enum
 import json
 import multiprocessing
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import time
+import zlib
 
 import dspy
 import pytest
 from chat_server import ChatServer
+from dspy.utils.exceptions import LMAuthError
 
 from rlm_dspy import RLM, RLMOptions, StoreError
+from rlm_dspy.dspy_errors import ProviderError
+from rlm_dspy.exchange import Exchange
 from rlm_dspy.recording import store_of
 from rlm_dspy.rerunning import load
-from rlm_dspy.runs.row import Row
+from rlm_dspy.runs.row import Row, this_process
 from rlm_dspy.runs.store import Store, open_store
 from rlm_dspy.runs.stored import Stored
 from rlm_dspy.testing import ScriptedLM, code
@@ -145,6 +151,57 @@ def test_keys_never_enter(tmp_path, monkeypatch):
     assert b"[secret]" in data
 
 
+# As JSON writes it, each of them looks otherwise than it is.
+KEYS = ['sk-"quoted"-12345', "sk-back\\slash-12345", "sk-wörd-größe-12345", "sk-line\nbreak-12345"]
+
+
+def kept(path):
+    """Every text that the file holds, and its parts, as they are before they are packed."""
+    db = sqlite3.connect(path)
+    tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+    for table in tables:
+        for row in db.execute(f"SELECT * FROM {table}"):
+            for value in row:
+                if isinstance(value, bytes):
+                    with contextlib.suppress(zlib.error):
+                        value = zlib.decompress(value)
+                    value = value.decode()
+                yield str(value)
+    db.close()
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_keys_never_enter_in_any_form(key, tmp_path, monkeypatch):
+    path = tmp_path / "runs.sqlite"
+    monkeypatch.setenv("OTHER_API_KEY", key)
+    signature = dspy.Signature("context, query, more -> answer", f"Never say {key}.")
+    said = f"print({key!r}, ask('Is it {{}}?'.format({key!r}), context[:99]))"
+    steps = [code(said), code(f"SUBMIT(answer={key!r})")]
+    options = RLMOptions(store=str(path), route="rlm")
+    inputs = {"context": f"{key} is it. " * 900, "query": f"What is {key}?", "more": {"a": [key]}}
+    with dspy.context(lm=ScriptedLM(steps)):
+        rlm = RLM(signature, sub_lm=ScriptedLM([f"no, {key}"], model="sub"), options=options)
+        result = rlm(**inputs)
+    assert result.answer == key
+    open_store(path).rate(result.run.id, "good", gold=key, note=f"it is {key}")
+    forms = {key} | {json.dumps(key, ensure_ascii=escaped)[1:-1] for escaped in (True, False)}
+    texts = list(kept(path))
+    assert [text for text in texts for form in forms if form in text] == []
+    assert any("[secret]" in text for text in texts)
+    about = load(result.run.id, str(path)).about
+    assert set(about["inputs"]) == {"context", "query", "more"}
+    assert "that holds a key" in about["inputs"]["context"]["says"]
+
+
+def test_a_key_in_the_reason_of_a_failure_is_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("OTHER_API_KEY", SECRET)
+    path = tmp_path / "runs.sqlite"
+    with pytest.raises(ProviderError):
+        run([LMAuthError(f"wrong key: {SECRET}")], store=str(path))
+    assert SECRET.encode() not in contents(path)
+    assert "[secret]" in open_store(path).find(None).reason
+
+
 def test_search_delete_and_rate():
     store = Store(":memory:")
     for name, question in (("one", "100% of ships"), ("two", "harbours"), ("three", "x_y")):
@@ -182,15 +239,92 @@ def test_the_oldest_go_first():
     assert store.prune(days=100, megabytes=100) == 0
 
 
+def under_way(name):
+    return row(name, updated=0.0, state="running", pid=os.getpid(), host=this_process())
+
+
 def test_one_that_is_under_way_is_not_forgotten():
     store = Store(":memory:")
-    import socket
-
-    alive = row("r", updated=0.0, state="running", pid=os.getpid(), host=socket.gethostname())
-    store.begin(alive, {})
+    store.begin(under_way("r"), {})
+    store.begin(row("other"), {})
     assert store.prune(days=1) == 0
     with pytest.raises(StoreError, match="under way"):
         store.claim("r")
+    with pytest.raises(StoreError, match="r is under way in process .* wait for it, or end it"):
+        store.delete(["other", "r"])
+    assert [r.id for r in store.runs()] == ["other", "r"]
+    store.update("r", state="failed")
+    assert store.delete(["r"]) == 1
+
+
+def test_a_number_that_another_process_has_now_is_no_sign_of_life():
+    host = socket.gethostname()
+    mine = under_way("r")
+    boot, start = mine.host.split("/")[1:]
+    assert mine.is_alive
+    assert mine.machine == host
+    assert mine._replace(host=host).is_alive  # as older versions, and machines without /proc, say
+    assert not mine._replace(host=f"{host}/{boot}/{int(start) - 1}").is_alive
+    assert not mine._replace(host=f"{host}/another-boot/{start}").is_alive
+    assert not mine._replace(host="elsewhere").is_alive
+    store = Store(":memory:")
+    store.begin(mine._replace(host=f"{host}/{boot}/1"), {})
+    store.claim("r")
+    assert store.find("r").is_alive
+    assert run(store=":memory:").run.id
+    assert open_store(":memory:").find(None).host == mine.host
+
+
+def test_nothing_is_written_of_a_run_that_is_gone():
+    store = Store(":memory:")
+    store.begin(row("r"), {}, [b"a letter"])
+    store.delete(["r"])
+    exchange = Exchange.of([{"role": "user", "content": "a letter"}])
+    with pytest.raises(StoreError, match="r was deleted from the store"):
+        store.append("r", [(0, "charged", "{}", exchange)])
+    assert store.select("SELECT * FROM events") == store.select("SELECT * FROM texts") == []
+
+
+def test_what_is_left_of_runs_that_are_gone_is_swept():
+    store = Store(":memory:")
+    for name in ("a", "gone", "z"):
+        store.begin(row(name), {}, [f"text of {name}".encode()])
+        store.append(name, [(0, "planned", "{}", None), (1, "planned", "{}", None)])
+        store.rate(name, "good")
+    for forget in (lambda: store.prune(days=9), lambda: store.delete(["a"])):
+        with store.transaction() as db:
+            db.execute("DELETE FROM runs WHERE id = 'gone'")
+        forget()
+        for table in ("events", "uses", "ratings"):
+            assert "gone" not in {name for (name,) in store.select(f"SELECT run FROM {table}")}
+        store.begin(row("gone"), {}, [b"text of gone"])
+        store.append("gone", [(0, "planned", "{}", None)])
+    assert [r.id for r in store.runs()] == ["gone", "z"]
+    assert len(store.select("SELECT * FROM texts")) == 2
+
+
+def test_a_store_that_cannot_be_made_smaller_is_used_as_it_is(tmp_path):
+    path = tmp_path / "runs.sqlite"
+    store = Store(path)
+    store.begin(row("old", updated=0.0), {})
+    other = sqlite3.connect(path, isolation_level=None)
+    store._db.execute("PRAGMA busy_timeout = 0")
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM runs").fetchall()  # VACUUM waits for those who read
+    store._shrink()
+    assert store.prune(days=1) == 1
+    other.close()
+
+
+def test_what_utf_8_does_not_have_is_looked_for_all_the_same():
+    store = Store(":memory:")
+    store.begin(row("r", question="caf\\udce9"), {})
+    assert [r.id for r in store.runs("caf\udce9")] == ["r"]
+    assert store.runs("\ud800") == []
+    store.rate("r", "good", note="caf\udce9")
+    for find in (store.find, store.of_session):
+        with pytest.raises(StoreError, match="has no"):
+            find("caf\udce9")
 
 
 def _write(path, name, count):
@@ -269,6 +403,26 @@ def test_what_is_no_store_is_said(tmp_path):
         run(store=str(path))
     assert path.read_bytes() == b"no database at all" * 100
     assert run(store=str(path), unrecorded="allow").answer == "a"
+
+
+def test_what_is_no_store_is_left_as_it_is(tmp_path):
+    text, other, pipe = tmp_path / "notes.txt", tmp_path / "other.sqlite", tmp_path / "pipe"
+    text.write_text("my notes")
+    db = sqlite3.connect(other)
+    db.execute("CREATE TABLE bookmarks (url TEXT)")
+    db.close()
+    os.mkfifo(pipe)
+    for path in (text, other, pipe):
+        path.chmod(0o664)
+        before = path.stat()
+        with pytest.raises(StoreError, match="no run store or is broken|no regular file"):
+            Store(path)
+        assert (path.stat().st_mode, path.stat().st_size) == (before.st_mode, before.st_size)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["notes.txt", "other.sqlite", "pipe"]
+    empty = tmp_path / "empty.sqlite"
+    empty.touch(0o664)
+    Store(empty).begin(row("r"), {})
+    assert empty.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_newer_format_is_refused(tmp_path):
