@@ -18,8 +18,8 @@ from rlm_dspy.context.words import cut_alike
 # Gathered in memory, over all threads, before a part of the index is written; in bytes.
 _HEAP_BYTES = 128 << 20
 _MOST_THREADS = 8
-# Units of one index, about 2.5 GB of text.
-_MOST_UNITS = 5_000_000
+# Units of one index, about 1.5 GB of text.
+_MOST_UNITS = 3_000_000
 _WORDS, _NUMBER = "words", "number"
 
 
