@@ -7,11 +7,16 @@ its own, and only what that says of the very object is passed on.
 """
 
 import copy
+import copyreg
+import types
 from collections.abc import Callable
 from typing import Any
 
 from rlm_dspy.repl import rules, specials
 from rlm_dspy.repl.modules import Facade, facade, listed
+from rlm_dspy.repl.names import PolicyError
+
+_NO_DATA = (type, types.FunctionType, types.MethodType, types.BuiltinFunctionType, Facade)
 
 
 class Memo(dict):
@@ -44,9 +49,28 @@ def _checked_deepcopy(raw: Any) -> Callable[[Any, Any], Any]:
 
     def __deepcopy__(self: Any, memo: Any) -> Any:
         method = raw if bind is None else bind(raw, self, type(self))
-        return method(memo if type(memo) is Memo else Memo(memo, self))
+        made = method(memo if type(memo) is Memo else Memo(memo, self))
+        if isinstance(made, _NO_DATA) and not rules.is_users(made):
+            raise PolicyError(f"`__deepcopy__` returned {rules.described(made)}: return a copy")
+        return made
 
     return __deepcopy__
+
+
+def install() -> None:
+    """Have `copy` give methods as they are; for a process of model code alone.
+
+    It would take one apart: as `getattr` of its object and a name, which code may have set, or as
+    its function and another object, which need not be of its class (see `methods`).
+    """
+    for kind in (types.MethodType, types.MethodWrapperType):
+        copyreg.dispatch_table[kind] = _as_it_is
+        vars(copy)["_deepcopy_dispatch"][kind] = _as_it_is
+
+
+def _as_it_is(value: Any, memo: Any = None) -> Any:
+    # For `copy` a reduction to a text says that the value is its own copy.
+    return "" if memo is None else value
 
 
 def _deepcopy(x: Any, memo: Any = None) -> Any:

@@ -35,7 +35,8 @@ def _update_wrapper(wrapper: Any, wrapped: Any, *unused: Any, **also: Any) -> An
     """The library's copies any attribute to any object; this one, the usual ones to the user's."""
     if unused or also:
         raise PolicyError("update_wrapper and wraps copy the usual attributes only")
-    _owned(wrapper, "wraps")
+    if not (rules.is_users(wrapper) or type(wrapper) is functools.partial):
+        raise PolicyError("wraps takes a function, a class or an object of your own")
     about = ["__name__", "__qualname__", "__doc__"]
     if not isinstance(wrapper, type):  # the library looks modules up by what a class says
         about.append("__module__")
@@ -62,12 +63,28 @@ class SingleDispatch:
         self.__wrapped__ = function
         self.__name__ = getattr(function, "__name__", "function")
         self.__doc__ = getattr(function, "__doc__", None)
-        self.dispatch = self._real.dispatch
-        self.registry = self._real.registry
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Calls the implementation for the first argument's type."""
-        return self._real(*args, **kwargs)
+        if not args:
+            raise TypeError(f"{self.__name__} requires at least 1 positional argument")
+        return self.dispatch(type(args[0]))(*args, **kwargs)
+
+    def dispatch(self, cls: Any) -> Any:
+        """Finds the implementation for a class."""
+        if not issubclass(type(cls), type):
+            raise TypeError(f"dispatch takes a class, not {rules.described(cls)}")
+        try:
+            return self._real.dispatch(cls)
+        except RuntimeError as error:
+            message = str(error)
+        # What led to it holds the classes that were tried, among them the real `type`.
+        raise RuntimeError(message)
+
+    @property
+    def registry(self) -> types.MappingProxyType[Any, Any]:
+        """The implementations by their class: of a copy, since comparing it hands that out."""
+        return types.MappingProxyType(dict(self._real.registry))
 
     def register(self, cls: Any, function: Any = None) -> Any:
         """Registers an implementation, for a type or by the first parameter's annotation."""

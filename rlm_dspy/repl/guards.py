@@ -103,6 +103,8 @@ def _private(obj: Any, name: str) -> bool:
 def _read_dunder(obj: Any, name: str) -> Any:
     if isinstance(obj, type) and rules.is_ours(obj) and name not in _ABOUT:
         raise rules.refused(obj, name)
+    if type(obj) is types.GenericAlias and name not in _ABOUT:
+        raise rules.refused(obj, name)  # it would give its origin's, for any object
     special = READERS.get(name)
     if special is not None:
         return special(obj)

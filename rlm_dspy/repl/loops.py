@@ -137,6 +137,17 @@ def _new_event_loop() -> LoopFace:
     return _FACES[-1]
 
 
+# There is one loop; one that is given would be compared with the keys of the library's own tables.
+
+
+def _current_task(loop: Any = None) -> Any:
+    return asyncio.current_task()
+
+
+def _all_tasks(loop: Any = None) -> set[Any]:
+    return asyncio.all_tasks()
+
+
 def _get_running_loop() -> LoopFace:
     asyncio.get_running_loop()
     return _get_event_loop()
@@ -153,8 +164,8 @@ def _as_completed(fs: Any, *, timeout: float | None = None) -> Any:
 
 
 def _facade() -> Facade:
-    words = """gather sleep create_task wait_for wait shield ensure_future current_task
-        all_tasks iscoroutine iscoroutinefunction isfuture TaskGroup timeout timeout_at
+    words = """gather sleep create_task wait_for wait shield ensure_future
+        iscoroutine iscoroutinefunction isfuture TaskGroup timeout timeout_at
         Timeout Lock Event Condition Semaphore BoundedSemaphore Barrier Queue PriorityQueue
         LifoQueue QueueFull QueueEmpty CancelledError InvalidStateError TimeoutError
         BrokenBarrierError FIRST_COMPLETED FIRST_EXCEPTION ALL_COMPLETED"""
@@ -169,6 +180,8 @@ def _facade() -> Facade:
         to_thread=_to_thread,
         get_event_loop=_get_event_loop,
         get_running_loop=_get_running_loop,
+        current_task=_current_task,
+        all_tasks=_all_tasks,
         new_event_loop=_new_event_loop,
         set_event_loop=lambda loop: None,
     )

@@ -5,6 +5,7 @@ source text that the names are pasted into. So the names are checked here, and t
 the user's own.
 """
 
+import builtins
 import collections
 import collections.abc
 import contextlib
@@ -14,7 +15,7 @@ import keyword
 import sys
 import types
 import typing
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from typing import Any
 
 from rlm_dspy.repl import classes, guards, names, rules, scope
@@ -63,7 +64,12 @@ def _markers() -> dict[str, Any]:
         id(dataclasses.KW_ONLY): dataclasses.KW_ONLY,
     }
     variables = frame.f_globals if frame else {}
-    return {name: real[id(value)] for name, value in variables.items() if id(value) in real}
+    return {
+        name: real[id(value)]
+        for name, value in variables.items()
+        # What the library writes into source names built-ins, and would find these.
+        if id(value) in real and name not in vars(builtins)
+    }
 
 
 def _dataclass(cls: Any = None, /, **options: Any) -> Any:
@@ -73,10 +79,23 @@ def _dataclass(cls: Any = None, /, **options: Any) -> Any:
     if not (isinstance(cls, type) and rules.is_user_class(cls)):
         raise PolicyError("dataclass takes a class of your own")
     for name in cls.__dict__.get("__annotations__", {}):
-        _identifier(name)
+        if _identifier(name) not in cls.__dict__:
+            _refuse_inherited(name, [cls])
     # With `slots` the library makes the class again, which runs the user's `__init_subclass__`.
     with _bare_main(), rules.pending(cls.__name__):
         return rules.adopt(dataclasses.dataclass(cls, **options))
+
+
+def _refuse_inherited(name: str, classes_: Iterable[type]) -> None:
+    """Refuses a field that would have what the library keeps under its name for a default."""
+    for cls in classes_:
+        for base in (*cls.__mro__, *type(cls).__mro__):
+            if name in base.__dict__ and not rules.is_user_class(base):
+                raise PolicyError(
+                    f"`{name}` is an attribute of `{base.__name__}`: name it otherwise"
+                )
+            if name in base.__dict__:
+                break
 
 
 _DATACLASS_OPTIONS = frozenset(
@@ -104,6 +123,8 @@ def _make_dataclass(cls_name: str, fields: Any, *, bases: tuple = (), **options:
     for field in fields:
         parts = (field, Any) if isinstance(field, str) else tuple(field)
         checked.append((_identifier(parts[0]), *parts[1:]))
+        if len(parts) < 3:
+            _refuse_inherited(checked[-1][0], bases)
     with _bare_main():
         cls = dataclasses.make_dataclass(_identifier(cls_name), checked, bases=bases, **options)
     classes.check_bases(cls.__bases__)
@@ -146,10 +167,14 @@ class GuardedEnumType(enum.EnumMeta):
 
     def __call__(cls, value: Any, *args: Any, **kwargs: Any) -> Any:
         """Looks a member up, or makes an enum of checked names."""
-        if rules.is_user_class(cls) and cls.__members__:
-            return super().__call__(value, *args, **kwargs)
-        if len(args) != 1 and "names" not in kwargs:
-            return super().__call__(value, *args, **kwargs)
+        if not args and not kwargs:
+            return super().__call__(value)
+        if rules.is_user_class(cls) and cls._member_map_:
+            if kwargs or sys.version_info < (3, 12):
+                raise TypeError(f"{cls.__name__} has members: it cannot be extended")
+            return super().__call__(value, *args)  # looks up a value of several parts
+        if len(args) + ("names" in kwargs) != 1:
+            raise TypeError("an enum is made of a name and its members")
         members = kwargs.get("names", args[0] if args else ())
         if isinstance(members, str):
             members = exact(members).replace(",", " ").split()

@@ -9,9 +9,10 @@ The library copies attributes too: `update_wrapper` gives a wrapper all that is 
 what it wraps. Of a class (`lru_cache(ChainMap)`) that would be its plain functions, unwrapped.
 """
 
+import dataclasses
 import functools
-from collections.abc import Iterable
-from types import FunctionType
+from collections.abc import Iterable, Iterator, Mapping
+from types import FunctionType, MappingProxyType
 from typing import Any
 
 from rlm_dspy.repl import names, rules
@@ -26,6 +27,19 @@ def install() -> None:
     managers that decorate look it up.
     """
     vars(functools)["update_wrapper"] = _wrapper_updated
+    # What every field without metadata shows: comparing it hands out what it stands before.
+    vars(dataclasses)["_EMPTY_METADATA"] = MappingProxyType(_Nothing())
+
+
+class _Nothing(Mapping[Any, Any]):
+    def __getitem__(self, key: Any) -> Any:
+        raise KeyError(key)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(())
+
+    def __len__(self) -> int:
+        return 0
 
 
 def _wrapper_updated(

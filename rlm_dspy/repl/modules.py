@@ -20,6 +20,10 @@ class Facade:
         message = f"module '{own['_ name']}' has no attribute '{name}' here"
         raise AttributeError(message, name=name, obj=None)
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Of the library too: a generic alias sets `__orig_class__` on what its call gives.
+        raise AttributeError(f"{self!r} is read-only")
+
     def __copy__(self) -> "Facade":
         return self
 

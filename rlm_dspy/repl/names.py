@@ -74,7 +74,7 @@ DEFINABLE = _OPERATOR_METHODS | frozenset(
 )  # fmt: skip
 
 # Of these, what trusted code would obey wherever it leads; `specials` stands in front of them.
-CHECKED = frozenset({"__getattr__", "__new__", "__deepcopy__"})
+CHECKED = frozenset({"__getattr__", "__new__", "__deepcopy__", "__slots__"})
 
 # What may be read from any object. None of them yields a frame, a code object, a module, a
 # namespace or a class other than the object's own; `guards` answers some of them itself.
@@ -135,11 +135,13 @@ def exact(text: object) -> str:
 
 def is_reserved(name: str) -> bool:
     """Whether a variable of this name is kept for the machinery: `_x_` and `__x__`."""
+    name = exact(name)
     return name[:1] == "_" and _RESERVED.match(name) is not None
 
 
 def is_dunder(name: str) -> bool:
     """Whether a name has the form `__x__`."""
+    name = exact(name)
     return name[:2] == "__" and _DUNDER.match(name) is not None
 
 

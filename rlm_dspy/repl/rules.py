@@ -63,8 +63,12 @@ DENIED: dict[type, frozenset[str]] = {
     re.Pattern: frozenset({"groupindex", "scanner"}),
 }
 # Classes of the library that trusted code obeys by their attributes, which could be set on
-# instances of a subclass: the names of fields, and the key that a cached value is kept under.
-SEALED = (dataclasses.Field, functools.cached_property, functools.partialmethod)
+# instances of a subclass: the names of fields, and the key that a cached value is kept under; and
+# those that give their private methods, which a subclass could have, functions of other classes.
+SEALED = (
+    *(dataclasses.Field, functools.cached_property, functools.partialmethod),
+    *(contextlib.ExitStack, contextlib.AsyncExitStack),
+)
 # Public attributes that may be set on instances of types that are not the user's (None: any).
 WRITABLE_TYPES: dict[type, frozenset[str] | None] = {}
 # What a `__x__` of a class of ours answers to model code, whatever the interpreter gets.

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rlm_dspy.repl import names, rules
-from rlm_dspy.repl.names import PolicyError
+from rlm_dspy.repl.names import PolicyError, exact
 
 # Values without attributes of their own: nothing can be written to them.
 _PLAIN = frozenset(
@@ -50,10 +50,18 @@ def _checked_new(raw: Any) -> staticmethod:
     return staticmethod(__new__)
 
 
+def _fixed_slots(raw: Any) -> Any:
+    """`__slots__` that stay as they were when the class was made: `copy` goes by them later."""
+    if isinstance(raw, str):
+        return exact(raw)
+    return tuple(exact(name) for name in raw)
+
+
 # `copying` puts its `__deepcopy__` here.
 CHECKS: dict[str, Callable[[Any], Any]] = {
     "__getattr__": _checked_getattr,
     "__new__": _checked_new,
+    "__slots__": _fixed_slots,
 }
 
 

@@ -89,7 +89,13 @@ def _bare(pattern: Any) -> Any:
     return pattern._pattern if type(pattern) is Pattern else as_text(pattern)
 
 
+def _number(value: Any) -> Any:
+    """A number without what its class says of it: `re` compares it with the keys of its cache."""
+    return int.__int__(value) if isinstance(value, int) else value
+
+
 def _compile(pattern: Any, flags: int = 0) -> Pattern:
+    flags = _number(flags)
     return (
         pattern
         if type(pattern) is Pattern and not flags
@@ -102,7 +108,8 @@ def _function(name: str, place: int) -> Callable[..., Any]:
     on_text = _on_text(real, place + 1)
 
     def call(pattern: Any, *args: Any, **kwargs: Any) -> Any:
-        return on_text(_bare(pattern), *args, **kwargs)
+        numbers = {key: _number(value) for key, value in kwargs.items()}
+        return on_text(_bare(pattern), *map(_number, args), **numbers)
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = real.__doc__

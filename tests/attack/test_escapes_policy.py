@@ -1,11 +1,15 @@
 """The policy alone, in this process and without any layer of the operating system."""
 
+import copy
+import copyreg
+import dataclasses
 import functools
+from types import MappingProxyType
 
 import pytest
 from corpus import VISIBLE, judge, load, load_own, prepared
 
-from rlm_dspy.repl import methods
+from rlm_dspy.repl import copying, methods
 from rlm_dspy.repl.namespace import Namespace
 from rlm_dspy.repl.plain import to_plain
 from rlm_dspy.repl.values import decode, encode
@@ -32,7 +36,11 @@ def echo(name, args, kwargs):
 def session(monkeypatch):
     # What a worker does to the library's own modules, since nothing else runs there.
     monkeypatch.setattr(functools, "update_wrapper", functools.update_wrapper)
+    monkeypatch.setattr(dataclasses, "_EMPTY_METADATA", MappingProxyType({}))
+    monkeypatch.setattr(copy, "_deepcopy_dispatch", dict(vars(copy)["_deepcopy_dispatch"]))
+    monkeypatch.setattr(copyreg, "dispatch_table", copyreg.dispatch_table)
     methods.install()
+    copying.install()
     made = Namespace(echo, tools=["llm_query", "llm_query_batched"])
     made.bind("context", "some text\n" * 5)
     return made
