@@ -153,6 +153,8 @@ class SimpleNamespace:
     """
 
     def __init__(self, mapping: Any = (), /, **kwargs: Any):
+        if SimpleNamespace not in type(self).__mro__:
+            raise TypeError("SimpleNamespace.__init__() needs a `SimpleNamespace`")
         for name, value in {**dict(mapping), **kwargs}.items():
             plain = exact(name)
             if names.is_dunder(plain):

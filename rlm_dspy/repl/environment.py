@@ -128,7 +128,7 @@ def base_builtins() -> dict[str, Any]:
         names.READ: guards.read, names.READ_SPECIAL: guards.read_special,
         names.WRITE: guards.write, names.PATTERN: patterns.ClassPattern, names.HOLD: patterns.Hold,
         names.SPECIAL: specials.special, names.ANNOTATED: annotations.annotated,
-        names.UNKNOWN: NameError,
+        names.UNKNOWN: NameError, names.KEYWORDS: guards.keywords,
         names.TYPE: type, names.FREE_READ: rules.FREE_READ,
         names.FREE_WRITE: rules.FREE_WRITE, names.FREE_PRIVATE: rules.FREE_PRIVATE,
     }  # fmt: skip

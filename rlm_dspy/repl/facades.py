@@ -34,7 +34,6 @@ import secrets
 import shlex
 import statistics
 import string
-import struct
 import sys
 import textwrap
 import time
@@ -46,6 +45,7 @@ import zlib
 from typing import Any
 
 from rlm_dspy.repl import classes, output, rules
+from rlm_dspy.repl.caches import struct_names
 from rlm_dspy.repl.clocks import CLOCK_FACADES
 from rlm_dspy.repl.copying import COPY_FACADES
 from rlm_dspy.repl.crafted import CRAFTED_FACADES
@@ -101,10 +101,11 @@ def _written_in_c() -> dict[str, Facade]:
 
 def _of_listed_names() -> dict[str, Facade]:
     every = (random, statistics, textwrap, fractions, heapq, difflib, datetime, numbers)
-    every += (struct, secrets, fnmatch, graphlib)
+    every += (secrets, fnmatch, graphlib)
     found = {real.__name__: facade(real.__name__, **exported(real)) for real in every}
     return found | {
         "queue": facade("queue", **exported(queue)),
+        "struct": facade("struct", **struct_names()),
         "bisect": facade("bisect", **listed(bisect, _BISECT)),
         "base64": facade("base64", **exported(base64, "encode decode")),
         "hashlib": _hashlib(),

@@ -4,6 +4,7 @@ Reading follows `rules`. Only the user's own classes, functions and instances, e
 settings are writable. A guard returns what was asked for or raises `RefusedAttribute`.
 """
 
+import abc
 import enum
 import functools
 import types
@@ -45,10 +46,12 @@ def _denied(obj: Any, name: str) -> Any:
 
 def _read_class(cls: type, name: str) -> Any:
     """Reads a public attribute of a class."""
-    if cls in rules.FREE_READ and cls in rules.USER_CLASSES and name != "mro":
+    if cls in rules.FREE_READ and cls in rules.USER_CLASSES and name not in ("mro", "register"):
         value = getattr(cls, name)  # nothing is refused on it
         return value if type(value) is not _FUNCTION else methods.from_class(cls, name, value)
     # `register` of a shared abstract class would change it for everyone.
+    if name == "register" and rules.is_user_class(cls):
+        return _registering(cls, getattr(cls, name))
     shared = not rules.is_user_class(cls) and (
         rules.is_ours(cls) or not rules.is_open(cls) or name == "register"
     )
@@ -57,6 +60,25 @@ def _read_class(cls: type, name: str) -> Any:
     if shared or name in rules.rule_of(cls):
         raise rules.refused(cls, name)
     return methods.from_class(cls, name, getattr(cls, name))
+
+
+def _registering(cls: type, method: Any) -> Any:
+    """`register` of the user's abstract class, which counts for all that it derives from."""
+    if getattr(method, "__func__", None) is not abc.ABCMeta.register:
+        return method
+    is_shared = any(
+        isinstance(base, abc.ABCMeta) and base is not abc.ABC and not rules.is_user_class(base)
+        for base in cls.__mro__
+    )
+
+    def register(subclass: Any) -> Any:
+        if is_shared and not (isinstance(subclass, type) and rules.is_user_class(subclass)):
+            raise names.PolicyError(
+                f"`{cls.__name__}.register` takes a class of your own: others are shared"
+            )
+        return method(subclass)
+
+    return register
 
 
 def read_special(obj: Any, name: str) -> Any:
@@ -204,6 +226,15 @@ def _attribute_method(name: str, check: Callable[[Any, str], Any]) -> Callable[[
         return call
 
     return reader
+
+
+def keywords(given: Any) -> Any:
+    """What stands behind `**` in a call, its names plain texts."""
+    plain = type(given) is dict and all(type(name) is str for name in given)
+    if plain or not hasattr(given, "keys"):  # Python says what it is not
+        return given
+    found = given.keys()  # as Python asks: iterating `given` may say something else
+    return {exact(name): given[name] for name in found}
 
 
 # Writing

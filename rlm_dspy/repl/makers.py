@@ -78,12 +78,20 @@ def _dataclass(cls: Any = None, /, **options: Any) -> Any:
         return lambda found: _dataclass(found, **options)
     if not (isinstance(cls, type) and rules.is_user_class(cls)):
         raise PolicyError("dataclass takes a class of your own")
+    _check_fields(cls)
     for name in cls.__dict__.get("__annotations__", {}):
         if _identifier(name) not in cls.__dict__:
             _refuse_inherited(name, [cls])
     # With `slots` the library makes the class again, which runs the user's `__init_subclass__`.
     with _bare_main(), rules.pending(cls.__name__):
         return rules.adopt(dataclasses.dataclass(cls, **options))
+
+
+def _check_fields(*bases: type) -> None:
+    """Checks the fields that a dataclass inherits: their names are pasted into source as well."""
+    for base in bases:
+        for field in getattr(base, "__dataclass_fields__", {}).values():
+            _identifier(field.name)
 
 
 def _refuse_inherited(name: str, classes_: Iterable[type]) -> None:
@@ -117,8 +125,10 @@ _DATACLASS_OPTIONS = frozenset(
 def _make_dataclass(cls_name: str, fields: Any, *, bases: tuple = (), **options: Any) -> Any:
     """As the library's, without a `namespace`, through which any special method could be set."""
     bases = tuple(bases)  # what is checked is what is used, whatever iterating it says
-    if not options.keys() <= _DATACLASS_OPTIONS or not all(map(rules.is_user_class, bases)):
+    own = all(isinstance(base, type) and rules.is_user_class(base) for base in bases)
+    if not options.keys() <= _DATACLASS_OPTIONS or not own:
         raise PolicyError("make_dataclass takes fields only: write a class with @dataclass")
+    _check_fields(*bases)
     checked: list[Any] = []
     for field in fields:
         parts = (field, Any) if isinstance(field, str) else tuple(field)

@@ -39,6 +39,7 @@ HOLD = "@hold"
 SPECIAL = "@special"
 ANNOTATED = "@annotated"
 UNKNOWN = "@unknown"
+KEYWORDS = "@keywords"
 # The types whose public (or `_x`) attributes need no further look, and what asks for a type.
 TYPE = "@type"
 FREE_READ = "@free_read"

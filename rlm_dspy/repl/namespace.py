@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rlm_dspy.repl import (
+    caches,
     citing,
     environment,
     facades,
@@ -149,6 +150,7 @@ class Namespace:
         """
         self._replaced.clear()
         self._restore()
+        caches.forget()
         capture = output.Capture(self._max_output)
         output.begin(capture)
         filename = self._sources.add(code)

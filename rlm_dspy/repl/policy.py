@@ -51,6 +51,13 @@ class Policy(Annotations, Binding, Attributes, Definitions, Matching):
     # only event loop (`asyncio` facade) has no sockets, threads or processes.
     visit_Await = visit_AsyncFor = Rewriter.native
 
+    def visit_keyword(self, node: ast.keyword) -> ast.AST:
+        """Makes the names of `**mapping` plain: one that lies is another name at each look."""
+        node.value = self.visit(node.value)
+        if node.arg is None:
+            node.value = At(node).call(names.KEYWORDS, node.value)
+        return node
+
     def visit_Module(self, node: ast.Module) -> ast.AST:
         """Looks first whether annotations are texts in this step."""
         self._annotations_are_texts = any(

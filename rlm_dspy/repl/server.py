@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from rlm_dspy.repl import clocks, copying, isolation, methods
+from rlm_dspy.repl import caches, clocks, copying, isolation, methods
 from rlm_dspy.repl.worker import Worker, channel_of, preload
 
 _PR_SET_CHILD_SUBREAPER = 36
@@ -76,6 +76,7 @@ def prepare() -> None:
     clocks.install()
     methods.install()
     copying.install()
+    caches.install()
     if sys.platform.startswith("linux"):
         # Each further arena would reserve 64 MiB of the address space that the limit counts.
         with contextlib.suppress(AttributeError, OSError):

@@ -8,6 +8,7 @@ write to. Both are wrapped where the class body ends, before the class exists.
 
 import datetime
 import decimal
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,9 @@ _PLAIN = frozenset(
     | {datetime.date, datetime.datetime, datetime.time, datetime.timedelta, decimal.Decimal}
     | {type(None)}
 )
+
+
+_NO_OBJECTS = (type, types.FunctionType)
 
 
 def _checked_getattr(raw: Any) -> Callable[[Any, str], Any]:
@@ -41,7 +45,8 @@ def _checked_new(raw: Any) -> staticmethod:
 
     def __new__(cls: Any, *args: Any, **kwargs: Any) -> Any:
         made = make(cls, *args, **kwargs)
-        if type(made) in _PLAIN or rules.is_users(made):
+        # A class is no object of its own: `enum` would call its `__init__` with another object.
+        if type(made) in _PLAIN or (rules.is_users(made) and not isinstance(made, _NO_OBJECTS)):
             return made
         raise PolicyError(
             f"`__new__` returned {rules.described(made)}: return super().__new__(cls)"

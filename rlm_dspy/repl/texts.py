@@ -12,7 +12,7 @@ from collections.abc import Callable
 from types import GenericAlias, MappingProxyType
 from typing import Any
 
-from rlm_dspy.repl import output, rules
+from rlm_dspy.repl import caches, output, rules
 from rlm_dspy.repl.modules import Facade, facade, listed
 from rlm_dspy.repl.names import exact
 
@@ -39,7 +39,10 @@ def _on_text(method: Callable[..., Any], place: int) -> Callable[..., Any]:
             args = (*args[:place], as_text(args[place]), *args[place + 1 :])
         elif "string" in kwargs:
             kwargs["string"] = as_text(kwargs["string"])
-        return method(*args, **kwargs)
+        if "repl" in kwargs:
+            kwargs["repl"] = caches.plain(kwargs["repl"])
+        # What stands before the text is a pattern, or what replaces it.
+        return method(*map(caches.plain, args[:place]), *args[place:], **kwargs)
 
     return call
 
@@ -89,13 +92,7 @@ def _bare(pattern: Any) -> Any:
     return pattern._pattern if type(pattern) is Pattern else as_text(pattern)
 
 
-def _number(value: Any) -> Any:
-    """A number without what its class says of it: `re` compares it with the keys of its cache."""
-    return int.__int__(value) if isinstance(value, int) else value
-
-
 def _compile(pattern: Any, flags: int = 0) -> Pattern:
-    flags = _number(flags)
     return (
         pattern
         if type(pattern) is Pattern and not flags
@@ -108,8 +105,7 @@ def _function(name: str, place: int) -> Callable[..., Any]:
     on_text = _on_text(real, place + 1)
 
     def call(pattern: Any, *args: Any, **kwargs: Any) -> Any:
-        numbers = {key: _number(value) for key, value in kwargs.items()}
-        return on_text(_bare(pattern), *map(_number, args), **numbers)
+        return on_text(_bare(pattern), *args, **kwargs)
 
     call.__name__ = call.__qualname__ = name
     call.__doc__ = real.__doc__

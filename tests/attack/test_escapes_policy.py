@@ -1,23 +1,25 @@
 """The policy alone, in this process and without any layer of the operating system."""
 
+import _strptime
 import copy
 import copyreg
 import dataclasses
 import functools
+import re
 from types import MappingProxyType
 
 import pytest
 from corpus import VISIBLE, judge, load, load_own, prepared
 
-from rlm_dspy.repl import copying, methods
+from rlm_dspy.repl import caches, copying, methods
 from rlm_dspy.repl.namespace import Namespace
 from rlm_dspy.repl.plain import to_plain
 from rlm_dspy.repl.values import decode, encode
 
 SEEN_HERE = VISIBLE | {"canary", "secret"}
 ROWS = [row for row in load() if row["harm"] in SEEN_HERE]
-# This one is for the worker, which collects a step's garbage at the step's end.
-OF_A_WORKER = {"own-finalizer-calls-a-tool"}
+# These are for the worker, which collects a step's garbage at the step's end.
+OF_A_WORKER = {"own-finalizer-calls-a-tool", "own-io-close-as-a-finalizer"}
 OWN = [row for row in load_own() if row["harm"] in SEEN_HERE and row["id"] not in OF_A_WORKER]
 # Rows that print without end need a process that can be killed.
 ENDLESS = {"e-bomb_output-02", "e-bomb_output-03"}
@@ -39,8 +41,10 @@ def session(monkeypatch):
     monkeypatch.setattr(dataclasses, "_EMPTY_METADATA", MappingProxyType({}))
     monkeypatch.setattr(copy, "_deepcopy_dispatch", dict(vars(copy)["_deepcopy_dispatch"]))
     monkeypatch.setattr(copyreg, "dispatch_table", copyreg.dispatch_table)
-    methods.install()
-    copying.install()
+    monkeypatch.setattr(re, "_compile", vars(re)["_compile"])
+    monkeypatch.setattr(_strptime, "_strptime", vars(_strptime)["_strptime"])
+    for room in (methods, copying, caches):
+        room.install()
     made = Namespace(echo, tools=["llm_query", "llm_query_batched"])
     made.bind("context", "some text\n" * 5)
     return made
