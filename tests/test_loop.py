@@ -100,6 +100,7 @@ def one_life():
     return dict(zip(said, said, strict=True))
 
 
+@pytest.mark.slow
 def test_a_forked_child_runs_on_a_loop_of_its_own(one_life):
     assert one_life["child:"] == "0"
     assert one_life["parent:"] == "after"
@@ -294,6 +295,7 @@ def test_threads_share_one_loop():
     assert len(set(map(id, loops))) == 1
 
 
+@pytest.mark.slow
 def test_a_sync_tool_that_outlasts_the_limit_does_not_lose_the_answer():
     release = threading.Event()
 

@@ -1,6 +1,7 @@
 """dspy resubmits examples that take long; each is paid once."""
 
 import dspy
+import pytest
 from dspy.utils.parallelizer import ParallelExecutor
 
 from rlm_dspy import RLM
@@ -18,6 +19,7 @@ def batch(lm, examples, function):
         return executor.execute(function, examples)
 
 
+@pytest.mark.slow
 def test_a_resubmitted_example_is_paid_once():
     lm = ScriptedLM(lambda asked: code("SUBMIT(answer=query)"), seconds=2)
     rlm, submitted = RLM(), []

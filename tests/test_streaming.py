@@ -246,6 +246,7 @@ class Blocks(dspy.Module):
         return self.rlm(**inputs)
 
 
+@pytest.mark.slow
 async def test_a_run_that_blocks_its_reader_streams_nothing():
     with dspy.context(lm=ScriptedLM([SUBMIT])):
         items = await read(dspy.streamify(Blocks(), is_async_program=True)(**GIVEN))

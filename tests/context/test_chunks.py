@@ -81,6 +81,7 @@ def numbered_lines(count, seed):
     return [f"{n}: {draw.random()} {'x' * draw.randrange(60)}\n" for n in range(count)]
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.integers(0, 1_999), st.sampled_from(["change", "insert", "delete"])),

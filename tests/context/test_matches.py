@@ -119,6 +119,7 @@ def test_a_piece_is_searched_by_itself():
     assert context.grep("e$", max_hits=1)[0].line == 1
 
 
+@pytest.mark.slow
 def test_very_many_hits_are_read_when_they_are_asked_for():
     context = Context.from_documents([("a", "one é\ntwo\n" * 20_000)])
     hits = context.grep("o", context_lines=1)

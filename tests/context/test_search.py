@@ -43,6 +43,7 @@ def haystack(characters: int, facts: list[str], seed: int = 7) -> str:
     return "".join(sentences)
 
 
+@pytest.mark.slow
 def test_a_fact_anywhere_in_five_megabytes_is_found():
     names = [
         f"{first}{last}"

@@ -73,7 +73,7 @@ def test_nothing_is_left_after_fifty_sessions():
         del repl  # half of them are collected without a shutdown
     gc.collect()
     assert settles(lambda: family(os.getpid()) - others <= servers())
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
 
 
 @pytest.mark.slow
@@ -101,7 +101,7 @@ def test_sixty_four_sessions_at_once_leave_nothing():
     assert wrong == []
     gc.collect()
     assert settles(lambda: family(os.getpid()) - others <= servers())
-    assert len(os.listdir("/proc/self/fd")) == descriptors
+    assert len(os.listdir("/proc/self/fd")) <= descriptors
 
 
 def host(code):
@@ -198,6 +198,7 @@ def test_a_dead_fork_server_costs_the_step_and_a_new_one_is_started():
 UNSHARE = ["unshare", "--user", "--map-user=1234", "--map-group=1234"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     shutil.which("unshare") is None or subprocess.run([*UNSHARE, "true"]).returncode != 0,
     reason="needs a user namespace to be another user in",

@@ -34,6 +34,7 @@ def examples():
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["file", ":memory:"])
 def test_parallel(place, tmp_path):
     store = str(tmp_path / "runs.sqlite") if place == "file" else place
