@@ -4,13 +4,13 @@
 ended is not run again, and what an example had paid for is answered from its journal.
 """
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import dspy
 
+from eval.hashing import hashed
 from eval.journal import Journal
 from eval.jsonl import Appender, read_lines
 from eval.records import FINAL, Record, digest
@@ -71,8 +71,7 @@ class Ledger:
         self.records[record.id] = record
 
     def _calls(self, example: dspy.Example) -> Path:
-        name = hashlib.sha256(example.id.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-        return self._folder / CALLS / f"{name}.jsonl"
+        return self._folder / CALLS / f"{hashed(example.id)}.jsonl"
 
 
 def _same(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
@@ -108,5 +107,4 @@ def read_run(folder: Path) -> tuple[dict[str, Any], list[Record]]:
 def examples_digest(examples: Sequence[dspy.Example]) -> str:
     """What tells the same examples from others, in any order."""
     all_of_them = sorted(f"{example.id} {digest(example)}" for example in examples)
-    text = "\n".join(all_of_them)
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return hashed("\n".join(all_of_them))

@@ -1,11 +1,11 @@
 """What became of one example of a run."""
 
-import hashlib
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import dspy
 
+from eval.hashing import hashed
 from eval.purse import Bill
 
 # "scored": answered. "failed": the program itself ended without an answer, which counts as 0, in a
@@ -94,4 +94,4 @@ def digest(example: dspy.Example) -> str:
     """
     scored_by = [f"{name}={example[name]}" for name in SCORED_BY if name in example]
     text = "\0".join(map(str, (example.context, example.question, example.gold, *scored_by)))
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return hashed(text, 12)

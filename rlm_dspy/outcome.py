@@ -114,7 +114,7 @@ class Outcome:
             "models": self.run.models,
             "coverage": self.run.coverage.as_dict(),
         }
-        return json.dumps(_plain(found), ensure_ascii=False)
+        return json_of(found)
 
     def coverage_line(self) -> str:
         """One line: how much of the context was read; empty where nothing is known of it."""
@@ -162,13 +162,19 @@ def exit_code_of(error: RLMError) -> ExitCode:
 
 
 def _as_line(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(_plain(value), ensure_ascii=False)
+    return value if isinstance(value, str) else json_of(value)
 
 
-def _plain(value: Any) -> Any:
+def json_of(value: Any) -> str:
+    """A value as JSON for standard output; a number that JSON does not have is null.
+
+    Args:
+        value: Anything; what JSON has no form for is its text.
+    """
     from pydantic_core import to_jsonable_python
 
-    return to_jsonable_python(value, fallback=str, inf_nan_mode="null")
+    plain = to_jsonable_python(value, fallback=str, inf_nan_mode="null")
+    return json.dumps(plain, ensure_ascii=False)
 
 
 def spent(run: "Run") -> list[str]:

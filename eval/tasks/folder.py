@@ -13,7 +13,6 @@ Source and licence: the user's.
 """
 
 import csv
-import hashlib
 import io
 import json
 import random
@@ -27,6 +26,7 @@ from typing import Any
 import dspy
 
 from eval import hub
+from eval.hashing import hashed
 from eval.metrics import metric_named
 from eval.tasks.task import Task
 from eval.tokens import approximate_tokens
@@ -132,7 +132,7 @@ def _example(row: dict[str, Any], number: int, part: str, seed: int) -> dspy.Exa
             "answer": answer if isinstance(answer, str) else json.dumps(answer),
             "gold": answer,
             "id": _given(row, "id", f"{part}-{number}"),
-            "context_id": _given(row, "context_id", _digest(context)),
+            "context_id": _given(row, "context_id", hashed(context)),
             "task": "folder",
             "group": _given(row, "group", "all"),
             "metric": metric.name,
@@ -166,11 +166,6 @@ def _given(row: dict[str, Any], name: str, default: str) -> str:
     """A column's value as a text, 0 too; the default where it is not there or empty."""
     value = str(row.get(name, ""))
     return default if value == "" else value
-
-
-def _digest(text: str) -> str:
-    """What tells a context from others."""
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 TASK = Task(

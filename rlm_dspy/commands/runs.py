@@ -11,7 +11,7 @@ import typer
 from rlm_dspy.commands.arguments import MODEL_HELP, commands
 from rlm_dspy.commands.ask import _report
 from rlm_dspy.commands.output import console, for_stdout, quiet_libraries, to_stderr, to_stdout
-from rlm_dspy.outcome import Outcome, UsageError
+from rlm_dspy.outcome import Outcome, UsageError, json_of
 from rlm_dspy.view.text import clock, counted
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def runs(
     for row in rows:
         verdict = rated.get(row.id, {}).get("verdict", "")
         line = (
-            _as_json(_as_object(row, verdict)) if as_object else for_stdout(_as_line(row, verdict))
+            json_of(_as_object(row, verdict)) if as_object else for_stdout(_as_line(row, verdict))
         )
         to_stdout(line)
     if not rows and not as_object:
@@ -68,7 +68,7 @@ def show(run: RunId = None, as_object: AsObject = False) -> None:
     """Show a recorded run: its steps, what it answered and what it cost."""
     stored = _load(run)
     if as_object:
-        to_stdout(_as_json(_whole(stored)))
+        to_stdout(json_of(_whole(stored)))
         return
     row = stored.row
     lines = [
@@ -283,14 +283,6 @@ def _as_object(row: "Row", verdict: str) -> dict[str, Any]:
     said["spend"] = json.loads(row.spend or "{}")
     said["answer"] = json.loads(row.answer or "null")
     return said | {"host": row.machine}
-
-
-def _as_json(said: dict[str, Any]) -> str:
-    """An object on one line; a number that JSON does not have is null."""
-    from pydantic_core import to_jsonable_python
-
-    plain = to_jsonable_python(said, fallback=str, inf_nan_mode="null")
-    return json.dumps(plain, ensure_ascii=False)
 
 
 def _whole(stored: "Stored") -> dict[str, Any]:

@@ -49,9 +49,9 @@ def _read_class(cls: type, name: str) -> Any:
     if cls in rules.FREE_READ and cls in rules.USER_CLASSES and name not in ("mro", "register"):
         value = getattr(cls, name)  # nothing is refused on it
         return value if type(value) is not _FUNCTION else methods.from_class(cls, name, value)
-    # `register` of a shared abstract class would change it for everyone.
     if name == "register" and rules.is_user_class(cls):
         return _registering(cls, getattr(cls, name))
+    # `register` of a shared abstract class would change it for everyone.
     shared = not rules.is_user_class(cls) and (
         rules.is_ours(cls) or not rules.is_open(cls) or name == "register"
     )
