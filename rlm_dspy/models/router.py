@@ -12,6 +12,9 @@ from typing import Any
 
 # What pydantic says about LiteLLM's own types, some of which are built only by the first call.
 _READ_ONLY = r"Items? .* using the `ReadOnly` qualifier"
+# LiteLLM makes a provider's coroutine on another thread: a call that is cancelled meanwhile leaves
+# it behind, which has done nothing yet.
+_LEFT = r"coroutine '(?!Router)\w+\.a(sync_)?completion(_function)?' was never awaited"
 _LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
 
 
@@ -23,6 +26,7 @@ def router() -> Any:
     named.
     """
     warnings.filterwarnings("ignore", _READ_ONLY, UserWarning)
+    warnings.filterwarnings("ignore", _LEFT, RuntimeWarning)
     import litellm
 
     from rlm_dspy.models.local import PROVIDER, LocalProvider
