@@ -298,7 +298,7 @@ class _Receiver(http.server.BaseHTTPRequestHandler):
 def test_a_collector_gets_them_by_otlp(collector):
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Receiver)
     server.received = []
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     url = f"http://127.0.0.1:{server.server_port}/v1"
     tracers = TracerProvider(shutdown_on_exit=False)
