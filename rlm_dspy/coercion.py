@@ -18,40 +18,13 @@ from pydantic import TypeAdapter, ValidationError
 
 from rlm_dspy.missing import Missing
 from rlm_dspy.plain_json import with_text_keys
+from rlm_dspy.prose import bare, is_number, is_whole_number, meant, named, numbers
 
 _NOTHING = {"none", "null", "n/a", "not found", "not mentioned", "unknown", ""}
 _TRUE, _FALSE = {"true", "yes", "y", "1"}, {"false", "no", "n", "0"}
 _WORDS = ["yes", "no", "true", "false"]  # in prose, "1" and "y" are something else
 _TIMES = (datetime.date, datetime.datetime, datetime.time)
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
-_QUOTES = "\"'“”‘’`"
-_MARKUP = f" \n*_{_QUOTES}"
-_END = f"{_MARKUP}.!,:;"
-# What denies an option behind it, at most two words before ("isn't", "not yet", "cannot be").
-_NEGATION = re.compile(
-    rf"(?:(?:\b(?:not|never|cannot|neither|nor)|n['’]t)(?:\s+\w+){{0,2}}|\b(?:no|non))"
-    rf"[-\s*_{_QUOTES}]+$",
-    re.IGNORECASE,
-)
-_NEGATION_CHARS = 80
-_EITHER = re.compile(
-    rf"[\s,*_{_QUOTES}]*(?:\b(?:or|and|to)\b|[/&|])[\s*_{_QUOTES}]*", re.IGNORECASE
-)
-
-# A word with all that is glued to it ("COVID-19", "2024-03-05", "1,234.5", "10kg", "-5").
-_WORD = re.compile(r"(?:[-+]?(?:(?<![\w.])\.)?(?=\d))?\w+(?:(?:(?<=\d)[.,](?=\d)|[-+–−‑])\w+)*")
-_DIGITS = r"(?:[1-9]\d{0,2}(?:,\d{3})+|\d+(?:_\d+)*)"
-_NUMBER = re.compile(rf"[-+]?(?:{_DIGITS}(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?")
-# Without what a code or a telephone number begins with: "007", "+49".
-_WHOLE_NUMBER = re.compile(rf"-?(?!0\d){_DIGITS}(?:\.\d+)?(?:[eE][-+]?\d+)?")
-_SCALE = re.compile(
-    r"(?:[kmbt]|\s?(?:bn|mn|mln|mio|mrd|tn))(?!\w)"
-    rf"|[-\s*_{_QUOTES}]*(?:hundred|thousand|million|billion|trillion|dozen|lakh|crore)s?(?!\w)",
-    re.IGNORECASE,
-)
-_SCALE_CHARS = 20
-_MINUS = re.compile(r"(?<!\w)[−–](?=[$€£¥]?\.?\d)")
-_SIGNED_CURRENCY = re.compile(r"(?<=[-+])[$€£¥](?=\.?\d)")
 
 
 def coerce_text(text: str, annotation: Any) -> Any:
@@ -113,7 +86,7 @@ def _coerced(text: str, annotation: Any, *, prose: bool) -> Any:
         return _yes_or_no(text, prose=prose)
     if annotation in (int, float):
         return annotation(_number(text, annotation, prose=prose))
-    if annotation in _TIMES and _NUMBER.fullmatch(text):  # seconds since 1970, to pydantic
+    if annotation in _TIMES and is_number(text):  # seconds since 1970, to pydantic
         raise ValueError(f"expected a {type_name(annotation)}, got {_short(text)}")
     if not prose:
         return _exact_text(text, annotation)
@@ -148,6 +121,8 @@ def submitted(value: Any, annotation: Any) -> Any:
             raise ValueError(f"got {value}")
         return None
     value = _without_missing(value)
+    if isinstance(value, str) and any(map(_is_text, _union(annotation) or ())):
+        return _as_it_is(value, annotation)  # to dspy "true" is a bool of `bool | str`
     if annotation is str and not isinstance(value, str):
         if isinstance(value, (list, dict)):
             return json.dumps(with_text_keys(value), ensure_ascii=False, default=str)
@@ -189,6 +164,10 @@ def limited(value: Any, annotation: Any) -> Any:
     """
     if get_origin(annotation) is not Annotated:
         return value
+    return _as_it_is(value, annotation)
+
+
+def _as_it_is(value: Any, annotation: Any) -> Any:
     try:
         return TypeAdapter(annotation).validate_python(value)
     except ValidationError as error:
@@ -244,73 +223,28 @@ def _options(annotation: Any) -> dict[str, Any] | None:
 
 def _choice(text: str, options: list[str], *, prose: bool) -> str:
     """The one option that the text is or, in prose, names: at its start, or as its only option."""
-    for said in (text, _bare(text)):
-        if (option := _meant(said, options)) is not None:
+    for said in (text, bare(text)):
+        if (option := meant(said, options)) is not None:
             return option
-    if prose and (option := _named(text, options)) is not None:
+    if prose and (option := named(text, options)) is not None:
         return option
     raise ValueError(f"expected exactly one of {', '.join(options)}, got {_short(text)}")
 
 
 def _yes_or_no(text: str, *, prose: bool) -> bool:
-    said = _bare(text).lower()
+    said = bare(text).lower()
     if said not in _TRUE | _FALSE and prose:
-        said = _named(text, _WORDS)
+        said = named(text, _WORDS)
     if said not in _TRUE | _FALSE:
         raise ValueError(f"expected yes or no, got {_short(text)}")
     return said in _TRUE
 
 
-def _bare(text: str) -> str:
-    """A text without the quotes, the markup and the punctuation around it."""
-    return text.strip(_MARKUP).rstrip(_END)
-
-
-def _meant(said: str, options: list[str]) -> str | None:
-    """The option that a text is: exactly, or else but for its case."""
-    if said in options:
-        return said
-    same = [option for option in options if option.lower() == said.lower()]
-    return same[0] if len(same) == 1 else None
-
-
-def _named(text: str, options: list[str]) -> str | None:
-    """The option that prose names; None where that is in doubt."""
-    found = list(_pattern(options).finditer(text))
-    if not found:
-        return None
-    meant = [_meant(match[0], options) for match in found]
-    denied = {m for m, match in zip(meant, found, strict=True) if _is_denied(text, match.start())}
-    if not denied and len(set(meant)) == 1:
-        return meant[0]
-    first = found[0]
-    either = len(found) > 1 and _EITHER.fullmatch(text, first.end(), found[1].start())
-    opens = not text[: first.start()].strip(_END)
-    return meant[0] if opens and not either and meant[0] not in denied else None
-
-
-def _pattern(options: list[str]) -> re.Pattern[str]:
-    """Any of the options as a word, the longest where one begins with another."""
-    longest = sorted(filter(None, options), key=len, reverse=True)
-    return re.compile(
-        rf"(?<!\w)(?:{'|'.join(map(_escaped, longest)) or '(?!)'})(?!\w)", re.IGNORECASE
-    )
-
-
-def _escaped(option: str) -> str:
-    """An option's pattern: 10 is not in "10.5", nor in "-10"."""
-    before = r"(?<![-+])(?<!\d[.,])" if option[0].isdigit() else ""
-    after = r"(?![.,]\d)" if option[-1].isdigit() else ""
-    return before + re.escape(option) + after
-
-
-def _is_denied(text: str, at: int) -> bool:
-    return _NEGATION.search(text, max(0, at - _NEGATION_CHARS), at) is not None
-
-
 def _number(text: str, kind: type, *, prose: bool) -> str:
-    asked = prose or _WHOLE_NUMBER.fullmatch(_bare(text))
-    found = _numbers(text) if asked else []
+    asked = prose or is_whole_number(bare(text))
+    found = numbers(text) if asked else []
+    if found is None:
+        raise ValueError(f"expected a number in plain digits, got {_short(text)}")
     whole = [number for number in found if kind is float or float(number).is_integer()]
     distinct = {float(number) for number in whole}
     if len(distinct) != 1:
@@ -318,27 +252,6 @@ def _number(text: str, kind: type, *, prose: bool) -> str:
     if kind is float or whole[0].lstrip("+-").isdigit():
         return whole[0]
     return str(int(float(whole[0])))
-
-
-def _numbers(text: str) -> list[str]:
-    """The numbers that a text names, as Python writes them.
-
-    Raises:
-        ValueError: One can be read in more than one way.
-    """
-    text = _SIGNED_CURRENCY.sub("", _MINUS.sub("-", text))
-    found = []
-    for match in _WORD.finditer(text):
-        word = match[0].strip("_")
-        number = _NUMBER.match(word)
-        if number is None:
-            continue
-        rest = word[number.end() :]
-        behind = rest + text[match.end() : match.end() + _SCALE_CHARS]
-        if re.search(r"\d", rest) or _SCALE.match(behind):
-            raise ValueError(f"expected a number in plain digits, got {_short(text)}")
-        found.append(number[0].replace(",", "").replace("_", ""))
-    return found
 
 
 def _exact_text(text: str, annotation: Any) -> Any:

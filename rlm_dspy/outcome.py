@@ -4,11 +4,11 @@ Promised: every ending has one exit code; the JSON object has the same keys howe
 """
 
 import enum
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rlm_dspy.errors import BudgetExceeded, ContextError, RLMError, StoreError, SubQueryError
+from rlm_dspy.plain_json import json_of
 from rlm_dspy.view.text import clock, counted
 
 if TYPE_CHECKING:
@@ -163,18 +163,6 @@ def exit_code_of(error: RLMError) -> ExitCode:
 
 def _as_line(value: Any) -> str:
     return value if isinstance(value, str) else json_of(value)
-
-
-def json_of(value: Any) -> str:
-    """A value as JSON for standard output; a number that JSON does not have is null.
-
-    Args:
-        value: Anything; what JSON has no form for is its text.
-    """
-    from pydantic_core import to_jsonable_python
-
-    plain = to_jsonable_python(value, fallback=str, inf_nan_mode="null")
-    return json.dumps(plain, ensure_ascii=False)
 
 
 def spent(run: "Run") -> list[str]:

@@ -1,8 +1,10 @@
-"""Plain Python data as JSON that gives the same data back: tuples, sets, bytes and dates too."""
+"""Python data as JSON: that gives the same data back, or that others read."""
 
 import base64
+import contextlib
 import datetime
 import decimal
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -64,6 +66,23 @@ def as_plain_json(value: Any) -> Any:
         if kind is known:
             return {_MARK: [name, form(value)]}
     raise TypeError(f"{kind.__name__} is not plain data")
+
+
+def json_of(value: Any, *, finite: bool = True) -> str:
+    """A value as JSON for readers: of models and dataclasses the fields, of enums the value.
+
+    Args:
+        value: Anything; of bytes it is Base64, of what JSON has no form for the text.
+        finite: A number that JSON does not have is null; else `NaN` or `Infinity`, as Python
+            writes and reads it.
+    """
+    from pydantic_core import to_jsonable_python
+
+    value = with_text_keys(value)
+    nonfinite = "null" if finite else "constants"
+    with contextlib.suppress(TypeError, ValueError):  # a key in a model: then the model is its text
+        value = to_jsonable_python(value, fallback=str, bytes_mode="base64", inf_nan_mode=nonfinite)
+    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def with_text_keys(value: Any) -> Any:

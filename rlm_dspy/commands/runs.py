@@ -11,7 +11,8 @@ import typer
 from rlm_dspy.commands.arguments import MODEL_HELP, commands
 from rlm_dspy.commands.ask import _report
 from rlm_dspy.commands.output import console, for_stdout, quiet_libraries, to_stderr, to_stdout
-from rlm_dspy.outcome import Outcome, UsageError, json_of
+from rlm_dspy.outcome import Outcome, UsageError
+from rlm_dspy.plain_json import json_of
 from rlm_dspy.view.text import clock, counted
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Any
 from rlm_dspy.errors import StoreError
 from rlm_dspy.events import Event, Executed, Planned, RunEnded, as_json
 from rlm_dspy.exchange import Exchange
-from rlm_dspy.plain_json import with_text_keys
+from rlm_dspy.plain_json import json_of
 from rlm_dspy.runs.redaction import metadata_of, redacted, storable
 from rlm_dspy.runs.store import Store
 
@@ -73,7 +73,7 @@ class Recorder:
     def answered(self, outputs: dict[str, Any]) -> None:
         """Keeps what the run answered, for lists of runs."""
         if self._texts and not self._broken:
-            answer = json.dumps(with_text_keys(outputs), default=str, ensure_ascii=False)
+            answer = json_of(outputs, finite=False)
             self._write(answer=storable(redacted(answer, self._secrets)))
 
     def release(self, state: str) -> None:

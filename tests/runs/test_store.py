@@ -15,6 +15,7 @@ import time
 import zlib
 
 import dspy
+import pydantic
 import pytest
 from chat_server import ChatServer
 from dspy.utils.exceptions import LMAuthError
@@ -60,6 +61,14 @@ class Level(enum.Enum):
     LOW = "low"
 
 
+class Place(pydantic.BaseModel):
+    name: str
+
+
+class Group(pydantic.BaseModel):
+    of: dict[frozenset[int], str]
+
+
 @pytest.mark.parametrize(
     ("kind", "submitted", "answer", "shown"),
     [
@@ -68,9 +77,17 @@ class Level(enum.Enum):
         (dict[tuple[int, int], str], {(1, 2): "x"}, {(1, 2): "x"}, {"(1, 2)": "x"}),
         (list[dict[datetime.date, int]], [{"2024-01-05": 3}], [{DAY: 3}], [{"2024-01-05": 3}]),
         (dict[int, str], {1: "x"}, {1: "x"}, {"1": "x"}),
+        (list[Place], [{"name": "Cairo"}], [Place(name="Cairo")], [{"name": "Cairo"}]),
+        (Level, "low", Level.LOW, "low"),
+        (
+            Group,
+            {"of": {(1, 2): "x"}},
+            Group(of={frozenset((1, 2)): "x"}),
+            "of={frozenset({1, 2}): 'x'}",
+        ),
     ],
 )
-def test_an_answer_with_keys_that_json_has_not_is_kept(kind, submitted, answer, shown):
+def test_an_answer_that_json_has_no_form_for_is_kept(kind, submitted, answer, shown):
     signature = dspy.Signature("context, query -> answer").with_updated_fields("answer", type_=kind)
     with dspy.context(lm=ScriptedLM([code(f"SUBMIT(answer={submitted!r})")])):
         result = RLM(signature)(context=TEXT, query="q")
