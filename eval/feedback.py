@@ -5,6 +5,7 @@ from its own calls: what was asked, what failed, what the sub-queries said and w
 Programs without a run get what can be said of their answer.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Any
@@ -14,7 +15,8 @@ import dspy
 from eval.labelling import labelled
 from eval.oolong import parsed_lines
 from eval.scorers import Unscored
-from eval.scorers.oolong import named_pairs, unordered
+from eval.scorers.oolong import first_gold, named_pairs, right_pairs, said_in
+from eval.scorers.unscored import RAISED
 
 # The longest value that is quoted, and how many values of a list are, characters and items.
 QUOTED, LISTED = 200, 5
@@ -60,23 +62,42 @@ def reason(
     return " ".join(parts)
 
 
+def golds(example: dspy.Example) -> list[str]:
+    """What is right, as texts; of a list each."""
+    gold = example.gold
+    return [str(value) for value in gold] if isinstance(gold, (list, tuple)) else [str(gold)]
+
+
 def _of_answer(example: dspy.Example, text: str, metric: str, score: float) -> list[str]:
-    right = str(example.answer)
+    what = "judgement" if metric == "browsecomp_judge" else "answer"
+    right = str(example.get("answer", example.gold))
     if score >= 1:
-        return [f"The answer {_quoted(text)} is right."]
+        return [f"The {what} {_quoted(text)} has the full score."]
     if not text.strip():
-        return [f"There was no answer; right is {_quoted(right)}."]
-    parts = [f"The answer was {_quoted(text)}; right is {_quoted(right)}."]
-    if metric.startswith("oolong_synth") and right.partition(": ")[2] in text:
+        return [f"There was no {what}; right is {_quoted(right)}."]
+    parts = [f"The {what} was {_quoted(text)}; right is {_quoted(right)}."]
+    if isinstance(score, Unscored):
+        return parts
+    if metric.startswith("oolong_synth") and _is_passed_over(example, text):
         parts.append(_NOT_READ)
     if metric == "ruler":
-        missing = [value for value in example.gold if value.lower() not in text.lower()]
+        missing = [value for value in golds(example) if value.lower() not in text.lower()]
         parts.append(f"Missing: {_listed(missing)}.")
     if metric == "oolong_pairs":
-        said, gold = named_pairs(text), unordered(example.gold)
+        said, gold = named_pairs(text), right_pairs(example.gold)
         missing, wrong = sorted(gold - said), sorted(said - gold)
         parts.append(f"Missing: {_listed(missing)}. Wrong: {_listed(wrong)}.")
     return parts
+
+
+def _is_passed_over(example: dspy.Example, text: str) -> bool:
+    """Whether an answer names the right value, but not in the part that is read."""
+    try:
+        right = re.compile(rf"(?<!\w){re.escape(str(first_gold(example.gold)))}(?!\w)")
+    except RAISED:  # what is no repr of a list
+        return False
+    is_read = ":" in text and right.search(said_in(text))
+    return right.search(text) is not None and not is_read
 
 
 def _of_calls(example: dspy.Example, calls: Iterable[Any]) -> list[str]:

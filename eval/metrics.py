@@ -22,8 +22,10 @@ import dspy
 from dspy.evaluate.metrics import EM, normalize_text
 
 from eval import scorers
-from eval.feedback import reason
+from eval.feedback import golds, reason
+from eval.oolong.asked import answer_text, golds_of
 from eval.scorers import Unscored
+from eval.scorers.unscored import RAISED
 from rlm_dspy import ConfigurationError
 
 
@@ -36,12 +38,16 @@ class Metric:
         score: Scores a text against an example, 0 to 1.
         field: The prediction's field that it reads.
         needs: What it reads of an example besides `gold`.
+        right: An example's gold as a program would answer it, in the form that the score reads.
+        lists: Whether `gold` is a list; in data that has only texts, one written as JSON.
     """
 
     name: str
     score: Callable[[dspy.Example, str], float]
     field: str = "answer"
     needs: tuple[str, ...] = ()
+    right: Callable[[dspy.Example], str] = lambda example: golds(example)[0]
+    lists: bool = False
 
     def __call__(
         self, example: dspy.Example, pred: dspy.Prediction, trace: Any = None
@@ -84,6 +90,24 @@ class Metric:
         why = reason(gold, text, self.name, score, run=getattr(pred, "run", None), calls=pred_trace)
         return dspy.Prediction(score=score, feedback=why)
 
+    def right_answer(self, example: dspy.Example) -> str:
+        """What is right, as a program would answer it.
+
+        Raises:
+            ConfigurationError: The gold is nothing that this metric can score.
+        """
+        try:
+            answer = self.right(example)
+            score = self.score(example, answer)
+        except RAISED as error:
+            score = Unscored(f"{type(error).__name__}: {error}.")
+        if isinstance(score, Unscored) and self.field == "answer":
+            raise ConfigurationError(
+                f"{example.gold!r} is no right answer for the metric {self.name!r}: {score.reason}",
+                gold=example.gold,
+            )
+        return answer
+
 
 def said(pred: Any, field: str = "answer") -> str:
     """What a prediction says, as a text; "" where it says nothing."""
@@ -106,14 +130,24 @@ def metric_named(name: str) -> Metric:
     return METRICS[name]
 
 
-def _golds(example: dspy.Example) -> list[str]:
-    gold = example.gold
-    return [str(value) for value in gold] if isinstance(gold, (list, tuple)) else [str(gold)]
-
-
 def _ruler(example: dspy.Example, text: str, match: Any) -> float:
-    score = scorers.ruler([scorers.ruler_postprocess(text)], [_golds(example)], match)
+    score = scorers.ruler([scorers.ruler_postprocess(text)], [golds(example)], match)
     return score if isinstance(score, Unscored) else score / 100
+
+
+def _walked(example: dspy.Example, text: str, variant: Any) -> float:
+    if isinstance(example.gold, str):  # whose characters would be the nodes
+        return Unscored("The gold is a text and no list of nodes.")
+    return scorers.graphwalks(text, example.gold, variant)
+
+
+def _nodes(example: dspy.Example) -> str:
+    return f"Final Answer: [{', '.join(golds(example))}]"
+
+
+def _synth_answer(example: dspy.Example) -> str:
+    kind = example.answer_type.removeprefix("ANSWER_TYPE.")
+    return answer_text(golds_of(example.gold)[0], kind)
 
 
 def _judged(_: dspy.Example, text: str) -> float:
@@ -122,10 +156,9 @@ def _judged(_: dspy.Example, text: str) -> float:
 
 
 def _exact(example: dspy.Example, text: str) -> float:
-    golds = _golds(example)
-    if not golds:
+    if not golds(example):
         return Unscored("There is no right answer.")
-    return float(any(_same(text, gold) for gold in golds))
+    return float(any(_same(text, gold) for gold in golds(example)))
 
 
 def _same(text: str, gold: str) -> bool:
@@ -148,20 +181,45 @@ METRICS = {
             "oolong_synth",
             lambda e, text: scorers.oolong_synth(text, e.gold, e.answer_type),
             needs=_TYPED,
+            right=_synth_answer,
         ),
         Metric(
             "oolong_synth_rlm_env",
             lambda e, text: scorers.oolong_synth(text, e.gold, e.answer_type, "rlm_env"),
             needs=_TYPED,
+            right=_synth_answer,
         ),
-        Metric("oolong_real", lambda e, text: scorers.oolong_real(text, e.gold)),
-        Metric("oolong_pairs", lambda e, text: scorers.oolong_pairs(text, e.gold)),
-        Metric("ruler", lambda e, text: _ruler(e, text, "all")),
-        Metric("ruler_part", lambda e, text: _ruler(e, text, "part")),
-        Metric("longbench_v2", lambda e, text: scorers.longbench_v2(text, e.gold)),
+        Metric(
+            "oolong_real",
+            lambda e, text: scorers.oolong_real(text, e.gold),
+            right=lambda e: rf"\boxed{{{e.gold}}}",
+        ),
+        Metric(
+            "oolong_pairs",
+            lambda e, text: scorers.oolong_pairs(text, e.gold),
+            right=lambda e: "\n".join(f"({a}, {b})" for a, b in e.gold),
+            lists=True,
+        ),
+        Metric(
+            "ruler",
+            lambda e, text: _ruler(e, text, "all"),
+            right=lambda e: ", ".join(golds(e)),
+            lists=True,
+        ),
+        Metric("ruler_part", lambda e, text: _ruler(e, text, "part"), lists=True),
+        Metric(
+            "longbench_v2",
+            lambda e, text: scorers.longbench_v2(text, e.gold),
+            right=lambda e: f"The correct answer is ({e.gold})",
+        ),
         Metric("mrcr", lambda e, text: scorers.mrcr(text, e.gold, e.prefix), needs=("prefix",)),
-        Metric("graphwalks", lambda e, text: scorers.graphwalks(text, e.gold)),
-        Metric("graphwalks_intended", lambda e, text: scorers.graphwalks(text, e.gold, "intended")),
+        Metric("graphwalks", lambda e, text: _walked(e, text, "card"), right=_nodes, lists=True),
+        Metric(
+            "graphwalks_intended",
+            lambda e, text: _walked(e, text, "intended"),
+            right=_nodes,
+            lists=True,
+        ),
         Metric("browsecomp_judge", _judged, field="judgement"),
         Metric("exact", _exact),
     )

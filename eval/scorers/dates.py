@@ -1,4 +1,8 @@
-"""Dates as dateutil reads them, whatever the day and the zone of the machine."""
+"""Dates as dateutil reads them, whatever the day.
+
+As for dateutil, the machine's own zone is known by its names: "6 Jan 2023 0h EDT" is aware in New
+York, and elsewhere has no zone.
+"""
 
 import time
 from datetime import datetime, tzinfo

@@ -39,17 +39,17 @@ def graphwalks(
         >>> graphwalks("Final Answer: [a, b]", ["a", "b"], "intended")
         1.0
     """
+    if variant not in ("card", "intended"):
+        raise ConfigurationError(f"variant={variant!r} is neither 'card' nor 'intended'.")
     match = _LIST.search(candidate.split("\n")[-1])
     right = set(gold)
     if variant == "card":
         said = _items(match[0].strip("[]")) if match else set()
         return _f1(said, right, nothing=1.0)
-    if variant == "intended":
-        if match is None:
-            return 0.0
-        said = _items(match[1])
-        return _f1(said, right, nothing=float(not said and not right))
-    raise ConfigurationError(f"variant={variant!r} is neither 'card' nor 'intended'.")
+    if match is None:
+        return 0.0
+    said = _items(match[1])
+    return _f1(said, right, nothing=float(not said and not right))
 
 
 def _items(text: str) -> set[str]:

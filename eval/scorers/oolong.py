@@ -59,18 +59,19 @@ def oolong_synth(
     try:
         if variant == "rlm_env":
             return _synth_rlm_env(candidate, gold, answer_type)
-        return _synth_official(candidate, _synth_gold(gold), answer_type)
+        return _synth_official(candidate, first_gold(gold), answer_type)
     except TodayNeeded:
         return Unscored("The answer names a part of a date: what it is depends on today.")
 
 
-def _synth_gold(gold: str) -> Any:
+def first_gold(gold: str) -> Any:
+    """The gold that counts, of the repr of a list."""
     if "datetime" in gold:
         return datetime.strptime(gold, "[datetime.date(%Y, %m, %d)]")
     return ast.literal_eval(gold)[0]
 
 
-def _said(candidate: str) -> str:
+def said_in(candidate: str) -> str:
     """The part of an answer that counts: after the last colon, or whole, or its last word."""
     if ":" not in candidate:
         return candidate if len(candidate) < SHORT else candidate.split()[-1]
@@ -79,7 +80,7 @@ def _said(candidate: str) -> str:
 
 
 def _synth_official(candidate: str, gold: Any, answer_type: str) -> float:
-    said = _said(candidate)
+    said = said_in(candidate)
     if ":" in candidate and len(said) >= SHORT:
         said = next((phrase for phrase in _PHRASES if phrase in said), said)
     if said == str(gold):
@@ -95,12 +96,12 @@ def _synth_official(candidate: str, gold: Any, answer_type: str) -> float:
 
 def _synth_rlm_env(candidate: str, gold: str, answer_type: str) -> float:
     try:
-        right = _synth_gold(gold)
+        right = first_gold(gold)
     except RAISED:  # a gold that is no literal is used as it is
         right = gold
     text = str(right)
     phrases = [(candidate.lower().rfind(p), p) for p in _LONG_PHRASES if p in candidate.lower()]
-    said = max(phrases)[1] if phrases else _said(candidate)
+    said = max(phrases)[1] if phrases else said_in(candidate)
     if said.lower() == text.lower():
         return 1.0
     if answer_type == NUMERIC:
@@ -181,7 +182,8 @@ def oolong_pairs(candidate: Any, gold: Sequence[Sequence[int]]) -> float:
         gold: The right pairs, in any order.
 
     Returns:
-        The F1 of the two sets of unordered pairs; 1.0 where both are empty.
+        The F1 of the two sets of unordered pairs; 1.0 where both are empty. `Unscored` where the
+        right ones are no pairs of ints.
 
     Example:
         >>> oolong_pairs("(2, 1)", [(1, 2), (1, 3)])
@@ -189,7 +191,7 @@ def oolong_pairs(candidate: Any, gold: Sequence[Sequence[int]]) -> float:
     """
     if isinstance(candidate, dict):
         candidate = candidate.get("answer", candidate)
-    said, right = named_pairs(str(candidate)), unordered(gold)
+    said, right = named_pairs(str(candidate)), right_pairs(gold)
     if not said or not right:
         return float(not said and not right)
     hits = len(said & right)
@@ -199,10 +201,27 @@ def oolong_pairs(candidate: Any, gold: Sequence[Sequence[int]]) -> float:
 
 def named_pairs(text: str) -> set[tuple[int, int]]:
     """The pairs that a text names, each with the lower number first."""
-    return unordered(_PAIR.findall(text))
+    return _unordered((int(first), int(second)) for first, second in _PAIR.findall(text))
 
 
-def unordered(pairs: Iterable[Sequence[Any]]) -> set[tuple[int, int]]:
-    """Pairs of numbers, or of their digits, each with the lower number first."""
-    found = ((int(first), int(second)) for first, second in pairs)
-    return {(min(pair), max(pair)) for pair in found}
+def right_pairs(gold: Sequence[Sequence[int]]) -> set[tuple[int, int]]:
+    """The pairs of a gold, each with the lower number first.
+
+    Raises:
+        ValueError: They are no pairs of ints.
+    """
+    if not isinstance(gold, (list, tuple, set, frozenset)) or not all(map(_is_pair, gold)):
+        raise ValueError("the gold is no list of pairs of ints")
+    return _unordered((first, second) for first, second in gold)
+
+
+def _is_pair(value: Any) -> bool:
+    return (
+        isinstance(value, (list, tuple))
+        and len(value) == 2
+        and all(isinstance(number, int) and not isinstance(number, bool) for number in value)
+    )
+
+
+def _unordered(pairs: Iterable[tuple[int, int]]) -> set[tuple[int, int]]:
+    return {(min(pair), max(pair)) for pair in pairs}

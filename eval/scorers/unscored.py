@@ -1,12 +1,15 @@
 """The score where the official code gives none."""
 
 import functools
+import inspect
+import re
 from collections.abc import Callable
 from typing import ParamSpec
 
 from rlm_dspy import ConfigurationError
 
 P = ParamSpec("P")
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 # What the official code raises over values that it was not written for.
 RAISED = (
     *(ArithmeticError, AttributeError, LookupError, MemoryError),
@@ -38,14 +41,17 @@ def unscored_where_it_raises(scorer: Callable[P, float]) -> Callable[P, float]:
     Args:
         scorer: A scorer that raises over the same values as the official code.
     """
+    signature = inspect.signature(scorer)
 
     @functools.wraps(scorer)
     def scored(*args: P.args, **kwargs: P.kwargs) -> float:
+        signature.bind(*args, **kwargs)  # a wrong call is the caller's mistake
         try:
             return scorer(*args, **kwargs)
         except ConfigurationError:
             raise
         except RAISED as error:
-            return Unscored(f"The official code raises {type(error).__name__}: {error}.")
+            said = _ADDRESS.sub("", str(error))
+            return Unscored(f"The official code raises {type(error).__name__}: {said}.")
 
     return scored

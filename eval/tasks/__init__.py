@@ -19,7 +19,8 @@ Every example has, as inputs, for any program:
 
 and besides, for the runner, the metrics and the optimizers:
 
-- `answer`: a right answer as a program would give it, a text that scores 1; for demos;
+- `answer`: a right answer as a program would give it, a text that scores 1 (but by "graphwalks",
+  whose official code gives no list of the right nodes more than a part); for demos;
 - `gold`: what is right, as the metric takes it;
 - `metric`: the name of its metric in `eval.metrics.METRICS`; `Task.metrics` names all of the task;
 - `id`: its name, unique in the task: two runs are compared over the same ids;

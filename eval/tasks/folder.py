@@ -1,10 +1,12 @@
 """A user's own questions: a JSONL or CSV file, or a data set of the HuggingFace hub.
 
 Each row has `context`, `question` and `answer`, and may have `metric` (a name of
-`eval.metrics.METRICS`), `id`, `context_id` and `group`. `answer` is what the metric takes as right:
-a text, or, in JSONL, a list for "ruler" and "oolong_pairs"; without a `metric` it is compared by
-"exact" (see `eval.metrics`). All other columns become attributes of the example; "oolong_synth"
-needs `answer_type`, "mrcr" `prefix`. Ids are unique, and what is null is as if it were not there.
+`eval.metrics.METRICS`), `id`, `context_id` and `group`. `answer` is what the metric takes as right,
+the scorer's gold: a text; for "ruler" a text or a list of texts, for "oolong_pairs" a list of pairs
+of ints, for "graphwalks" a list of texts (where a column has only texts, the list as JSON). Without
+a `metric` it is compared by "exact" (see `eval.metrics`), which takes any of a list. All other
+columns become attributes of the example; "oolong_synth" needs `answer_type`, "mrcr" `prefix`. Ids
+are unique, and what is null is as if it were not there.
 
     python -m eval run folder:questions.jsonl
     python -m eval run folder:OWNER/NAME@REVISION:SPLIT
@@ -12,6 +14,7 @@ needs `answer_type`, "mrcr" `prefix`. Ids are unique, and what is null is as if 
 Source and licence: the user's.
 """
 
+import contextlib
 import csv
 import io
 import json
@@ -60,8 +63,8 @@ def load(
         The examples, in the order of the data.
 
     Raises:
-        ConfigurationError: No data is named, a row lacks a column or has an unknown metric, two
-            rows have one id, or `n` is below 1.
+        ConfigurationError: No data is named, a row lacks a column or has an unknown metric or an
+            answer that its metric cannot score, two rows have one id, or `n` is below 1.
         ContextError: The data cannot be read, or holds no row.
     """
     if not part:
@@ -123,14 +126,13 @@ def _example(row: dict[str, Any], number: int, part: str, seed: int) -> dspy.Exa
     metric = metric_named(_given(row, "metric", DEFAULT_METRIC))
     filled = {name: value for name, value in row.items() if value != ""}
     _require(metric.needs, filled, number, part, f"the metric {metric.name!r}")
-    context, question, answer = str(row["context"]), str(row["question"]), row["answer"]
-    return dspy.Example(
+    context, question = str(row["context"]), str(row["question"])
+    example = dspy.Example(
         {
             **row,
             "context": context,
             "question": question,
-            "answer": answer if isinstance(answer, str) else json.dumps(answer),
-            "gold": answer,
+            "gold": _gold(row["answer"]) if metric.lists else row["answer"],
             "id": _given(row, "id", f"{part}-{number}"),
             "context_id": _given(row, "context_id", hashed(context)),
             "task": "folder",
@@ -140,6 +142,19 @@ def _example(row: dict[str, Any], number: int, part: str, seed: int) -> dspy.Exa
             "seed": seed,
         }
     ).with_inputs("context", "question")
+    try:
+        return example.copy(answer=metric.right_answer(example))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"Row {number} of {part}: {error}", row=number) from error
+
+
+def _gold(answer: Any) -> Any:
+    """A list, also one that is written as JSON; a text that is none as it is."""
+    if isinstance(answer, str):
+        with contextlib.suppress(ValueError):
+            written = json.loads(answer)
+            return written if isinstance(written, list) else answer
+    return answer
 
 
 def _require(names: Sequence[str], row: dict[str, Any], number: int, part: str, who: str) -> None:

@@ -157,6 +157,26 @@ def test_a_data_set_of_the_hub(tmp_path, monkeypatch):
             ConfigurationError,
             "2 rows of .* have the id '1'",
         ),
+        (
+            json.dumps({**ROWS[2], "answer": "2"}),
+            ConfigurationError,
+            "Row 0 of .*: '2' is no right answer for the metric 'oolong_synth': TypeError",
+        ),
+        (
+            json.dumps({**ROWS[0], "metric": "oolong_pairs", "answer": ["12"]}),
+            ConfigurationError,
+            r"\['12'\] is no right answer for the metric 'oolong_pairs'",
+        ),
+        (
+            json.dumps({**ROWS[0], "metric": "graphwalks", "answer": "abc, def"}),
+            ConfigurationError,
+            "metric 'graphwalks': The gold is a text and no list of nodes",
+        ),
+        (
+            json.dumps({**ROWS[0], "answer": []}),
+            ConfigurationError,
+            r"\[\] is no right answer for the metric 'exact'",
+        ),
         (f'{{"answer": {"9" * 5000}}}', ContextError, "Line 1 of .* is not JSON"),
     ],
 )
@@ -165,6 +185,37 @@ def test_what_is_wrong_is_said(tmp_path, text, error, message):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(error, match=message):
         tasks.load(f"folder:{path}")
+
+
+@pytest.mark.parametrize(
+    ("metric", "answer", "said", "scored"),
+    [
+        ("exact", ["Ulm", "Bonn"], "Ulm", 1.0),
+        ("oolong_synth", "['spam']", "Label: spam", 1.0),
+        ("oolong_synth", "[datetime.date(2023, 1, 6)]", "Date: 01/06/2023", 1.0),
+        ("oolong_synth_rlm_env", "[12]", "Answer: 12", 1.0),
+        ("oolong_real", "84", r"\boxed{84}", 1.0),
+        ("oolong_real", "a, b", r"\boxed{a, b}", 1.0),
+        ("oolong_pairs", "[[1, 2], [4, 3]]", "(1, 2)\n(4, 3)", 1.0),
+        ("oolong_pairs", [], "", 1.0),
+        ("ruler", '["7", "8"]', "7, 8", 1.0),
+        ("ruler", [7, 8], "7, 8", 1.0),
+        ("ruler", "[7", "[7", 1.0),
+        ("ruler_part", ["7", "8"], "7", 1.0),
+        ("longbench_v2", "C", "The correct answer is (C)", 1.0),
+        ("mrcr", "XYZ a b", "XYZ a b", 1.0),
+        ("graphwalks_intended", '["a", "b"]', "Final Answer: [a, b]", 1.0),
+        ("graphwalks", ["a", "b"], "Final Answer: [a, b]", 0.5),
+    ],
+)
+def test_the_answer_is_what_a_program_would_say(tmp_path, metric, answer, said, scored):
+    kind = "DATE" if "date" in answer else "LABEL" if "spam" in answer else "NUMERIC"
+    more = {"answer_type": f"ANSWER_TYPE.{kind}", "prefix": "XYZ"}
+    (example,) = tasks.load(
+        written(tmp_path, {**ROWS[0], **more, "metric": metric, "answer": answer})
+    )
+    assert example.answer == said
+    assert METRICS[metric](example, dspy.Prediction(answer=example.answer)) == scored
 
 
 def test_a_row_with_more_fields_than_the_header_is_refused(tmp_path):

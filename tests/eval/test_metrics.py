@@ -146,6 +146,16 @@ def feedback(name, said, **fields):
             feedback("oolong_synth", "Answer: 12. Sure: yes", answer="Answer: 12"),
             "The right value is in the answer, but it is not what is read",
         ),
+        (
+            feedback("oolong_synth", "The answer is 12", answer="Answer: 12"),
+            "it is not what is read",
+        ),
+        (feedback("oolong_synth", "Sure: 12: yes", answer="[12]"), "not what is read"),
+        (feedback("ruler", "x", gold="7"), "Missing: 7."),
+        (feedback("ruler", "x", gold=[7, 8]), "Missing: 7; 8."),
+        (feedback("graphwalks", "none"), "The answer 'none' has the full score."),
+        (feedback("oolong_pairs", f"({'1' * 4301}, 2)"), "The official code raises ValueError"),
+        (feedback("oolong_pairs", "(1, 2)", gold="[[1, 2]]"), "the gold is no list of pairs"),
         (feedback("oolong_synth", "", answer="Answer: 12"), "no answer; right is 'Answer: 12'"),
         (feedback("oolong_synth", " " * 20), "The official code raises IndexError: "),
         (feedback("ruler", "7"), "Missing: 8."),
@@ -155,6 +165,31 @@ def feedback(name, said, **fields):
 )
 def test_the_reason_says_what_is_wrong_with_an_answer(text, told):
     assert told in text
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "fields"),
+    [
+        ("oolong_synth", "Answer: 112", {}),
+        ("oolong_synth", "Answer: 5", {}),
+        ("oolong_synth", "Label: not spam", {"gold": "['spam']"}),
+    ],
+)
+def test_no_reason_names_a_right_value_that_is_not_there(name, said, fields):
+    assert "not what is read" not in feedback(name, said, answer="12", **fields)
+
+
+def test_a_judgement_is_not_called_the_answer():
+    said = dspy.Prediction(answer="Paris", judgement="correct: no")
+    text = METRICS["browsecomp_judge"].feedback(ASKED["browsecomp_judge"], said).feedback
+    assert "The judgement was 'correct: no'" in text
+    text = METRICS["browsecomp_judge"].feedback(ASKED["browsecomp_judge"], dspy.Prediction())
+    assert "There was no judgement" in text.feedback
+
+
+def test_an_example_without_an_answer_has_a_reason():
+    asked = dspy.Example(gold=["7"])
+    assert "right is \"['7']\"" in METRICS["ruler"].feedback(asked, dspy.Prediction()).feedback
 
 
 @pytest.fixture(scope="module")

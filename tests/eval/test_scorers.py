@@ -320,8 +320,21 @@ def test_pairs(candidate, gold, expected):
     assert oolong_pairs(candidate, gold) == expected
 
 
-def test_ids_that_are_no_numbers_are_not_scored():
-    assert isinstance(oolong_pairs("(1, 2)", [("a", "b")]), Unscored)
+@pytest.mark.parametrize(
+    "gold",
+    [
+        *([("a", "b")], [("1", "2")], [(1.9, 2)], [(True, 2)], [(1, 2, 3)], ["12"], [12]),
+        *("[[1, 2]]", "", {}, {(1, 2): 1}, None),
+    ],
+)
+@pytest.mark.parametrize("candidate", ["(1, 2)", ""])
+def test_golds_that_are_no_pairs_of_ints_are_not_scored(candidate, gold):
+    assert isinstance(oolong_pairs(candidate, gold), Unscored)
+
+
+@pytest.mark.parametrize("gold", [[(1, 2)], ((1, 2),), [[2, 1]], {(1, 2)}])
+def test_golds_may_be_any_collection_of_pairs(gold):
+    assert oolong_pairs("(1, 2)", gold) == 1.0
 
 
 @pytest.mark.parametrize(
@@ -526,11 +539,33 @@ def test_browsecomp_judge(text, expected):
         lambda: oolong_synth("a", "['a']", "ANSWER_TYPE.LABEL", "other"),
         lambda: ruler(["a"], [["a"]], "some"),
         lambda: graphwalks("a", ["a"], "other"),
+        lambda: graphwalks(None, ["a"], "other"),
     ],
 )
 def test_an_unknown_variant_is_refused(call):
     with pytest.raises(ConfigurationError, match="is neither"):
         call()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: oolong_synth("Answer: 12", "[12]"),
+        lambda: mrcr("x", "x"),
+        lambda: ruler(preds=["x"], golds=[["x"]]),
+        lambda: graphwalks("a", ["a"], kind="intended"),
+    ],
+)
+def test_a_wrong_call_is_no_score(call):
+    with pytest.raises(TypeError):
+        call()
+
+
+def test_a_reason_is_the_same_each_time():
+    first, second = synth("x", "spam"), synth("x", "spam")
+    assert "ValueError: malformed node" in first.reason
+    assert first.reason == second.reason
+    assert " at 0x" not in first.reason
 
 
 @pytest.mark.parametrize(
