@@ -25,7 +25,7 @@ def scores(examples, lm, **options):
     def score(example):
         return METRICS["oolong_synth"](example, answered(example, lm, **options))
 
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(4) as pool:
         return list(pool.map(score, examples))
 
 
