@@ -1,7 +1,7 @@
 """What calls of models spend together, call by call.
 
 Counted is what DSPy reports as used: an answer of its cache costs nothing. A call that broke off
-without a report is charged at its worst case, unless the provider refused it.
+without a report is charged at its worst case, unless the provider refused it or was not reached.
 """
 
 import functools
@@ -14,33 +14,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import dspy
-from dspy.utils.exceptions import (
-    LMAuthError,
-    LMConfigurationError,
-    LMError,
-    LMInvalidRequestError,
-    LMRateLimitError,
-    LMUnsupportedFeatureError,
-)
+from dspy.utils.exceptions import LMError, LMServerError
 
 from eval.journal import Journal, call_key
 from eval.purse import Bill, Purse
 from eval.usage import count, report, spying
 from rlm_dspy import BudgetExceeded
+from rlm_dspy.models.failures import may_have_cost
 
 # The longest reply where dollars are limited and neither the LM nor the request says one, tokens.
 REPLY_TOKENS = 4_096
 # What a chat template may add to a message, tokens.
 MESSAGE_TOKENS = 16
-# What a provider refuses before it generates anything.
-_REFUSED = (
-    LMAuthError,
-    LMConfigurationError,
-    LMInvalidRequestError,
-    LMRateLimitError,
-    LMUnsupportedFeatureError,
-    BudgetExceeded,
-)
 
 
 class Account:
@@ -120,12 +105,16 @@ class Account:
         try:
             with dspy.context(usage_tracker=spying(used)):
                 yield
+            if not call.outputs:
+                call.outputs, model = None, call.lm.model
+                raise LMServerError(f"{model} answered without a choice", model=model)
             bill = self._used(call.lm.model, used, worst) if used else Bill()
             self.troubles.pop(call.key, None)
         except BaseException as error:
             if isinstance(error, LMError):
                 self.troubles[call.key] = error
-            if used or not isinstance(error, _REFUSED):
+            refused = isinstance(error, BudgetExceeded) or not may_have_cost(error)
+            if used or not refused:
                 bill = self._used(call.lm.model, used, worst)
             raise
         finally:
@@ -142,9 +131,7 @@ class Account:
 
     def _worst(self, call: "Call") -> Bill:
         prompt, reply = call.sizes(limited=self.purse.limit is not None)
-        dollars = 0.0
-        if self.purse.limit is not None:
-            dollars = self.purse.prices.dollars(call.lm.model, prompt, reply) or 0.0
+        dollars = self.purse.prices.dollars(call.lm.model, prompt, reply) or 0.0
         return Bill(1, prompt, reply, dollars=dollars, estimated_calls=1)
 
     def _used(self, model: str, used: list[dict[str, Any]], worst: Bill) -> Bill:

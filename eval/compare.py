@@ -1,6 +1,6 @@
 """Runs side by side over the same examples: `python -m eval compare A B …`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,13 @@ from eval.records import Record
 from eval.report import (
     FAILURES_HEAD,
     HEAD,
-    LEGEND,
     UNANSWERED,
+    by_length,
     cells,
     difference_cells,
     failures_of,
     heading,
+    legend,
 )
 from eval.stats import FEWEST_CONTEXTS, Difference, difference, scores_of
 from rlm_dspy import ConfigurationError
@@ -38,9 +39,9 @@ class Measured:
     start: dict[str, Any]
     records: Sequence[Record]
 
-    def of_length(self, length: int) -> list[Record]:
-        """The records of one length."""
-        return [record for record in self.records if record.length == length]
+    def of_lengths(self, lengths: Collection[int]) -> list[Record]:
+        """The records of some lengths."""
+        return [record for record in self.records if record.length in lengths]
 
     @property
     def missing(self) -> int:
@@ -72,17 +73,17 @@ def comparison(runs: Sequence[Measured]) -> str:
         runs: The runs.
     """
     parts = [heading([run.start for run in runs])]
-    lengths = lengths_of(runs)
-    for length in lengths if len(lengths) > 1 else []:
-        rows = [[run.name, *cells(run.of_length(length))] for run in runs]
-        parts.append(f"{length:,} tokens:\n\n" + table(["run", *HEAD], rows))
+    lengths = by_length(lengths_of(runs))
+    for name, some in lengths.items() if len(lengths) > 1 else []:
+        rows = [[run.name, *cells(run.of_lengths(some))] for run in runs]
+        parts.append(f"{name} tokens:\n\n" + table(["run", *HEAD], rows))
     everything = [[run.name, *cells(run.records, missing=run.missing)] for run in runs]
     parts.append("All:\n\n" + table(["run", *HEAD], everything))
     parts.append(_pairs(runs))
     failures = [[run.name, *row] for run in runs for row in failures_of(run.records)]
     if failures:
         parts.append(f"{UNANSWERED}\n\n" + table(["run", *FAILURES_HEAD], failures))
-    parts.append(LEGEND.format(seconds=max(run.start["settings"]["seconds"] for run in runs)))
+    parts.append(legend([run.start for run in runs]))
     return "\n\n".join(parts)
 
 

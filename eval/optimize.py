@@ -33,9 +33,9 @@ from eval.runs import Data, Means, made_with, settings_of
 from eval.splits import split
 from eval.stats import Difference, difference, scores_of
 from eval.tasks import task_named
-from eval.trials import Subject
+from eval.trials import MISCONFIGURED, Subject
 from eval.tuned import Plan, Search, Tuned
-from rlm_dspy import Budget, ConfigurationError
+from rlm_dspy import Budget, ConfigurationError, ProviderError
 
 
 def optimize(
@@ -59,13 +59,14 @@ def optimize(
         means: What it may use, the measurements and the search together.
 
     Raises:
-        RLMError: Something that was asked for is not right, or is not there.
+        RLMError: Something that was asked for is not right, or is not there; or a model refused
+            the search as it would every request, for want of a key or of money.
     """
     _check(plan)
     folder = _fresh(out)
     data, parts = split(data, plan.sizes)
     tuner = _Tuner(data, contender, plan, parts, means or Means())
-    made = made_with(command, data, tuner.purse, tuner.subject)
+    made = made_with(command, data, tuner.purse, tuner.models)
     start, before = tuner.measured(tuner.subject, contender.made(), folder / "before", made)
     with tuner.purse.holding(plan.held * sum(record.bill.dollars for record in before)):
         program, search = tuner.search()
@@ -145,13 +146,18 @@ class _Tuner:
                 found = OPTIMIZERS[plan.optimizer](student, self._tuning(account))
             except Exception as raised:  # noqa: BLE001 - the optimizers' boundary: reported
                 error = cleaned(f"{type(raised).__name__}: {raised}", self.models)
+        failed = [f"{type(e).__name__}: {e}" for e in account.troubles.values()]
+        for trouble in account.troubles.values():  # which optimizers pass over
+            if isinstance(trouble, MISCONFIGURED):
+                raise ProviderError(cleaned(str(trouble), self.models), model=trouble.model)
         program = self._contender.made()
         if found is not None:
             for predictor in found.predictors():
                 predictor.lm = None
             program.load_state(found.dump_state())
         seconds = time.monotonic() - begun
-        return program, Search(account.close(), seconds, account.refused, error)
+        broke = (cleaned(failed[0], self.models), len(failed)) if failed else ("", 0)
+        return program, Search(account.close(), seconds, account.refused, error, *broke)
 
     def _made(self, sub_lm: Any, account: Account) -> dspy.Module:
         metered_sub_lm = None if sub_lm is None else metered(sub_lm, account)

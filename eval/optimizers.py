@@ -33,7 +33,8 @@ class TuningMetric:
 
     def lean(self, examples: Sequence[dspy.Example]) -> list[dspy.Example]:
         """The examples as an optimizer gets them."""
-        return [example.without("labelled_context") for example in examples]
+        whole = "labelled_context"
+        return [e.without(whole) if whole in e else e for e in examples]
 
     def __call__(self, example: dspy.Example, pred: Any, trace: Any = None) -> float | bool:
         """Scores a prediction; with a trace, whether the score is full."""

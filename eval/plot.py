@@ -8,7 +8,7 @@ from typing import Any
 from eval.compare import Measured, lengths_of
 from eval.oracle import SIMULATED
 from eval.records import Record
-from eval.report import heading
+from eval.report import by_length, heading
 from eval.stats import interval, quantiles, scores_of
 from rlm_dspy import ConfigurationError
 
@@ -39,13 +39,14 @@ def draw(runs: Sequence[Measured], path: Path) -> None:
         ("tokens an example (median, 90th percentile)", lambda some: _spread(some, _tokens)),
         ("seconds an example (median, 90th percentile)", lambda some: _spread(some, _seconds)),
     )
-    lengths = lengths_of(runs)
+    lengths = list(by_length(lengths_of(runs)).values())
+    middles = [some[len(some) // 2] for some in lengths]
     for axes, (title, point) in zip(figure.subplots(1, len(panels)), panels, strict=True):
         for number, run in enumerate(runs):
             _line(axes, run, lengths, point, number / max(1, len(runs) - 1) - 0.5)
         axes.set_title(title, fontsize="medium")
         axes.set(xlabel="tokens of the context", xscale="log")
-        axes.set_xticks(lengths, [f"{length:,}" for length in lengths], minor=False)
+        axes.set_xticks(middles, [f"{length:,}" for length in middles], minor=False)
         axes.minorticks_off()
         axes.grid(alpha=0.3)
     figure.axes[0].set_ylim(-0.05, 1.05)
@@ -64,12 +65,12 @@ def draw(runs: Sequence[Measured], path: Path) -> None:
 def _line(
     axes: Any,
     run: Measured,
-    lengths: Sequence[int],
+    lengths: Sequence[list[int]],
     point: Callable[[Sequence[Record]], Point],
     shift: float,
 ) -> None:
     """One run's points, moved a little sideways so that intervals do not cover each other."""
-    found = [(length, *point(run.of_length(length))) for length in lengths]
+    found = [(some[len(some) // 2], *point(run.of_lengths(some))) for some in lengths]
     found = [row for row in found if not math.isnan(row[1])]
     if found:
         xs, ys, lows, highs = zip(*found, strict=True)

@@ -1,7 +1,7 @@
 """The tables of a run and of a comparison, as Markdown."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from bench.tables import seconds, table
@@ -17,12 +17,14 @@ UNANSWERED = "Without an answer in time, or without an official score:"
 # The outcome in the table of failures of an answer to which the official code gives no score.
 UNSCORED = "no score, counted as 0"
 FAILURES_HEAD = ("outcome", "why", "n")
+# More lengths than this share rows.
+MOST_LENGTHS = 8
 # An error's first line is cut here, characters.
 REASON_CHARS = 160
 LEGEND = (
     "Score: the mean over examples that ended in time, with the bootstrap 95 % interval over "
     "contexts. Failed: the program ended without an answer, counted as 0. Time-outs: ended by the "
-    "limit of {seconds:g} s; in no score but `time-outs as 0`. Broken: a model or the REPL broke, "
+    "limit of {seconds} s; in no score but `time-outs as 0`. Broken: a model or the REPL broke, "
     "in no score. Calls, tokens, dollars and seconds of an example: median / 90th percentile; "
     "tokens of calls that broke off are upper bounds."
 )
@@ -37,12 +39,12 @@ def run_report(start: dict[str, Any], records: Sequence[Record]) -> str:
     """
     settings = start["settings"]
     parts = [heading([start])]
-    lengths = sorted({record.length for record in records})
-    rows = [(f"{length:,}", [r for r in records if r.length == length]) for length in lengths]
+    lengths = by_length({record.length for record in records})
+    rows = [(name, [r for r in records if r.length in some]) for name, some in lengths.items()]
     missing = settings["examples"] - len(records)
     everything = [("all", cells(records, missing=missing))]
-    by_length = [(name, cells(some)) for name, some in rows] if len(rows) > 1 else []
-    parts.append(_table("tokens", [*by_length, *everything]))
+    each = [(name, cells(some)) for name, some in rows] if len(rows) > 1 else []
+    parts.append(_table("tokens", [*each, *everything]))
     groups = sorted({record.group for record in records})
     if len(groups) > 1:
         by_group = [(name, cells([r for r in records if r.group == name])) for name in groups]
@@ -52,8 +54,25 @@ def run_report(start: dict[str, Any], records: Sequence[Record]) -> str:
         parts.append(f"Labels by sub-queries: {told}")
     if failures := failures_of(records):
         parts.append(f"{UNANSWERED}\n\n" + table(FAILURES_HEAD, failures))
-    parts.append(LEGEND.format(seconds=settings["seconds"]))
+    parts.append(legend([start]))
     return "\n\n".join(parts)
+
+
+def legend(starts: Iterable[dict[str, Any]]) -> str:
+    """What the columns of runs are, and the limits of time that these had."""
+    limits = sorted({start["settings"]["seconds"] for start in starts})
+    return LEGEND.format(seconds=" or ".join(f"{limit:g}" for limit in limits))
+
+
+def by_length(lengths: Collection[int]) -> dict[str, list[int]]:
+    """Lengths by the name of their row: each its own, or where they are many, by powers of two."""
+    if len(set(lengths)) <= MOST_LENGTHS:
+        return {f"{length:,}": [length] for length in sorted(set(lengths))}
+    rows: dict[str, list[int]] = {}
+    for length in sorted(set(lengths)):
+        low = 1 << max(length.bit_length() - 1, 0)
+        rows.setdefault(f"{low:,} to {2 * low - 1:,}", []).append(length)
+    return rows
 
 
 def heading(starts: Iterable[dict[str, Any]]) -> str:
@@ -84,7 +103,7 @@ def cells(records: Sequence[Record], *, missing: int = 0) -> list[str]:
         str(outcomes.count("timeout")),
         str(outcomes.count("infrastructure")),
         str(missing + outcomes.count("budget")),
-        _spread([bill.calls for bill in bills], "{:,.0f}".format),
+        _spread([bill.calls for bill in bills], _count),
         _spread([bill.tokens for bill in bills], "{:,.0f}".format),
         _spread([bill.dollars for bill in bills], "{:.4f}".format),
         _spread([record.seconds for record in records], seconds),
@@ -157,6 +176,10 @@ def labels_right(records: Sequence[Record]) -> str:
     ends = interval(shares, [record.context_id for record in told])
     mean = f"{sum(shares) / len(shares):.3f} {bracketed(ends)}".strip()
     return f"{right} of {asked} right; the mean share of an example is {mean}."
+
+
+def _count(value: float) -> str:
+    return f"{value:,.1f}".removesuffix(".0")
 
 
 def _spread(values: Sequence[float], text: Callable[[float], str]) -> str:

@@ -1,6 +1,7 @@
 """One measured run, from what a user asks for to its table."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -8,13 +9,14 @@ from typing import Any
 import dspy
 
 from bench.header import header
+from eval import hub
 from eval.contenders import Contender
 from eval.ledger import Ledger, examples_digest, read_run
 from eval.locking import run_folder
 from eval.progress import Progress
 from eval.prompts import prompt_hashes
 from eval.purse import Prices, Purse
-from eval.records import Record
+from eval.records import Record, digest
 from eval.runner import PAUSES, run_examples
 from eval.tasks import load, task_named
 from eval.trials import Subject
@@ -114,12 +116,12 @@ def measure(
         data, wanted = _examples_of(same_as, data)
     examples = data.examples()
     if same_as is not None:
-        examples = [example for example in examples if example.id in wanted]
+        examples = _same(examples, wanted, same_as)
     task, _ = task_named(data.task)
     subject = contender.subject(examples, task.metrics, data.seed)
     settings = settings_of(data, contender, subject, examples, contender.made())
     purse = Purse(means.dollars, means.prices)
-    made = made_with(command, data, purse, subject)
+    made = made_with(command, data, purse, (subject.lm, subject.sub_lm))
     for lm in filter(None, (subject.lm, subject.sub_lm)):
         purse.require_price(lm.model)
     with run_folder(out):
@@ -176,8 +178,26 @@ def settings_of(
     }
 
 
-def _examples_of(folder: Path, data: Data) -> tuple[Data, set[str]]:
-    """The data of another run of the task, and the ids of its examples."""
+def _same(
+    examples: Sequence[dspy.Example], wanted: Mapping[str, str], folder: Path
+) -> list[dspy.Example]:
+    """The examples that another run has records of.
+
+    Raises:
+        ConfigurationError: One of them is not there any more, or is another one by now.
+    """
+    found = [example for example in examples if wanted.get(example.id) == digest(example)]
+    if lost := sorted(set(wanted) - {example.id for example in found}):
+        raise ConfigurationError(
+            f"{len(lost)} of the {len(wanted)} examples of {folder} are not in the data, or have "
+            f"changed since: {', '.join(lost[:3])}. Measure both programs again.",
+            examples=lost,
+        )
+    return found
+
+
+def _examples_of(folder: Path, data: Data) -> tuple[Data, dict[str, str]]:
+    """The data of another run of the task, and the digests of its examples by id."""
     start, records = read_run(folder)
     settings = start["settings"]
     if settings["task"] != data.task:
@@ -191,12 +211,22 @@ def _examples_of(folder: Path, data: Data) -> tuple[Data, set[str]]:
         generated=settings["generated"],
         group=settings["group"],
     )
-    return taken, {record.id for record in records}
+    return taken, {record.id: record.digest for record in records}
 
 
-def made_with(command: str, data: Data, purse: Purse, subject: Subject) -> dict[str, Any]:
+def made_with(command: str, data: Data, purse: Purse, lms: Iterable[Any]) -> dict[str, Any]:
     """The command, the versions, the commit, the machine, where the data is, what has no price."""
     told = dict(line.split(": ", 1) for line in header(command).splitlines())
-    models = {lm.model for lm in (subject.lm, subject.sub_lm) if lm is not None}
+    models = {lm.model for lm in lms if lm is not None}
     unpriced = sorted(model for model in models if not purse.prices.known(model))
-    return {"data": task_named(data.task)[0].needs, **told, "unpriced": unpriced}
+    return {"data": _read_from(data), **told, "unpriced": unpriced}
+
+
+def _read_from(data: Data) -> str:
+    """Where the examples came from."""
+    task, part = task_named(data.task)
+    if data.generated:
+        return "generated"
+    source = f"{part}: {task.needs}" if part else task.needs
+    copies = os.environ.get(hub.VARIABLE)
+    return f"{source}; copies of data sets in {hub.VARIABLE}={copies}" if copies else source

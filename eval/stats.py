@@ -33,7 +33,7 @@ class Difference:
         interval: Its 95 % interval; not a number with fewer than two contexts.
         better: How many examples score higher.
         worse: How many score lower.
-        p: McNemar's exact p-value; None where a score is neither 0 nor 1.
+        p: McNemar's exact p-value; None without examples, or where a score is neither 0 nor 1.
     """
 
     n: int
@@ -61,7 +61,7 @@ def interval(scores: Sequence[float], contexts: Sequence[str], seed: int = 0) ->
     Returns:
         Its ends; not numbers with fewer than two contexts.
     """
-    names = list(dict.fromkeys(contexts))
+    names = sorted(set(contexts))  # not as they come: the same scores have the same interval
     if len(names) < 2:
         return NO_INTERVAL
     place = {name: number for number, name in enumerate(names)}
@@ -110,7 +110,7 @@ def difference(
         interval=interval(gains, of) if gains else NO_INTERVAL,
         better=better,
         worse=worse,
-        p=mcnemar(better, worse) if binary else None,
+        p=mcnemar(better, worse) if both and binary else None,
     )
 
 

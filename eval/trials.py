@@ -16,6 +16,7 @@ import dspy
 from dspy.primitives.code_interpreter import CodeInterpreterError
 from dspy.utils.exceptions import (
     LMAuthError,
+    LMBillingError,
     LMConfigurationError,
     LMInvalidRequestError,
     LMUnsupportedModelError,
@@ -33,7 +34,7 @@ from eval.scorers import Unscored
 from rlm_dspy import Budget, ConfigurationError, ProviderError
 
 # Errors that every example would end in: the run stops at the first.
-_MISCONFIGURED = (LMAuthError, LMConfigurationError, LMUnsupportedModelError)
+MISCONFIGURED = (LMAuthError, LMBillingError, LMConfigurationError, LMUnsupportedModelError)
 # An answer that is recorded is cut here, characters.
 ANSWER_CHARS = 20_000
 
@@ -106,7 +107,7 @@ def attempt(subject: Subject, example: dspy.Example, purse: Purse, journal: Jour
     for trouble in (trial.error, *trial.account.troubles.values()):
         if isinstance(trouble, ConfigurationError):
             raise _without_keys(trouble, subject)
-        if isinstance(trouble, _MISCONFIGURED):
+        if isinstance(trouble, MISCONFIGURED):
             # Not from its cause, whose text may show a key.
             raise ProviderError(subject.cleaned(str(trouble)), model=trouble.model)
     return _record(subject, example, trial)
@@ -144,7 +145,7 @@ def _started(work: Callable[[], Any]) -> "Future[Any]":
 
 
 def _record(subject: Subject, example: dspy.Example, trial: _Trial) -> Record:
-    outcome, error = _outcome(subject, trial)
+    outcome, error = _outcome(subject, trial, METRICS[example.metric].field)
     run = getattr(trial.prediction, "run", None)
     scores: dict[str, float] = {}
     if outcome == "scored":
@@ -169,7 +170,7 @@ def _record(subject: Subject, example: dspy.Example, trial: _Trial) -> Record:
     )
 
 
-def _outcome(subject: Subject, trial: _Trial) -> tuple[Outcome, str]:
+def _outcome(subject: Subject, trial: _Trial, field: str) -> tuple[Outcome, str]:
     """What became of a trial, and why it has no answer; "" where it has one."""
     why = "" if trial.error is None else f"{type(trial.error).__name__}: {trial.error}"
     refused = trial.account.refused
@@ -185,7 +186,18 @@ def _outcome(subject: Subject, trial: _Trial) -> tuple[Outcome, str]:
             return "infrastructure", f"{type(trouble).__name__}: {trouble}"
     if isinstance(trial.error, (CodeInterpreterError, OSError)):
         return "infrastructure", why
-    return ("scored" if trial.error is None else "failed"), why
+    why = why or _without_answer(trial.prediction, field)
+    return ("failed" if why else "scored"), why
+
+
+def _without_answer(prediction: Any, field: str) -> str:
+    """Why a program that ended has no answer; "" where it has one, which may be an empty text."""
+    if not isinstance(prediction, dspy.Prediction):
+        return f"the program returned a {type(prediction).__name__} and no dspy.Prediction"
+    run, silent = getattr(prediction, "run", None), not said(prediction, field).strip()
+    if silent and run is not None and run.status != "completed":
+        return f"the run ended {run.status}: {run.reason}"
+    return f"the prediction has no {field}" if getattr(prediction, field, None) is None else ""
 
 
 def _scores(

@@ -55,12 +55,16 @@ class Search:
         seconds: How long it took.
         refused: The limit that ended it, "dollars" or "seconds"; empty where none did.
         error: What the optimizer raised; empty where it ended by itself.
+        trouble: The first error of a request that no model answered in the end; empty without one.
+        troubles: How many such requests there were.
     """
 
     bill: Bill
     seconds: float
     refused: str
     error: str
+    trouble: str = ""
+    troubles: int = 0
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.tables import table
 from eval.records import Record
-from eval.report import HEAD, LEGEND, bracketed, cells, difference_cells, heading, labels_right
+from eval.report import HEAD, bracketed, cells, difference_cells, heading, labels_right, legend
 from eval.stats import FEWEST_CONTEXTS, difference
 from eval.tuned import Plan, Tuned
 
@@ -32,7 +32,7 @@ def tuning_report(tuned: Tuned, out: Path) -> str:
         *_labels(tuned.before, tuned.after),
         _verdict(tuned, out),
         _search(tuned),
-        LEGEND.format(seconds=settings["seconds"]),
+        legend([tuned.start]),
     ]
     if tuned.diff:
         parts.append(f"The prompts:\n\n````diff\n{tuned.diff}\n````")
@@ -41,7 +41,8 @@ def tuning_report(tuned: Tuned, out: Path) -> str:
 
 def _helped(plan: Plan) -> str:
     """The models that helped to tune."""
-    named = (("demos", plan.teacher), ("instructions", plan.reflection_lm))
+    rewrites = plan.optimizer != "bootstrap"  # which makes demos alone
+    named = (("demos", plan.teacher), ("instructions", plan.reflection_lm if rewrites else None))
     told = [f"{what} by {getattr(lm, 'model', lm)}" for what, lm in named if lm is not None]
     return f" ({', '.join(told)})" if told else ""
 
@@ -115,6 +116,8 @@ def _search(tuned: Tuned) -> str:
     search, bill = tuned.search, tuned.search.bill
     limit = f" It ended at its limit of {search.refused}." if search.refused else ""
     error = f" The optimizer stopped with {search.error}." if search.error else ""
+    if search.troubles:
+        error += f" No model answered {search.troubles} requests, the first for {search.trouble}."
     measured = sum(record.bill.dollars for record in [*tuned.before, *tuned.after])
     return (
         f"The search took {search.seconds:.0f} s, {bill.calls:,} calls and {bill.tokens:,} tokens "

@@ -8,7 +8,7 @@ import uuid
 
 import dspy
 import pytest
-from dspy.lm15 import ContextLengthError
+from dspy.lm15 import BillingError, ContextLengthError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -127,7 +127,13 @@ def test_an_unknown_price_is_refused_before_any_call():
 
 
 @pytest.mark.parametrize(
-    ("error", "estimated"), [(ContextLengthError("too long"), 0), (RuntimeError("cut off"), 1)]
+    ("error", "estimated"),
+    [
+        (ContextLengthError("too long"), 0),
+        (BillingError("no money"), 0),
+        (ConnectionRefusedError("nobody there"), 0),
+        (RuntimeError("cut off"), 1),
+    ],
 )
 def test_a_failed_call_costs_nothing_where_it_was_refused_and_else_its_worst_case(error, estimated):
     account = Account(Purse(1.0, PRICES))
@@ -137,6 +143,24 @@ def test_a_failed_call_costs_nothing_where_it_was_refused_and_else_its_worst_cas
     assert account.bill.estimated_calls == account.bill.calls == estimated
     assert (account.purse.spent > 0) == bool(estimated)
     assert len(account.troubles) == 1
+
+
+class Silent(ScriptedLM):
+    """A provider that answers without any choice."""
+
+    def __call__(self, *args, **kwargs):
+        super().__call__(*args, **kwargs)
+        return []
+
+
+def test_an_answer_without_a_choice_is_a_trouble_and_is_paid(tmp_path):
+    journal = Journal(tmp_path / "calls.jsonl")
+    account = Account(Purse(None, PRICES), journal=journal)
+    with pytest.raises(dspy.LMError, match="scripted answered without a choice"):
+        metered(Silent(["yes"]), account)("Hello")
+    assert (account.bill.calls, len(account.troubles)) == (1, 1)
+    again = Account(Purse(None, PRICES), journal=Journal(tmp_path / "calls.jsonl"))
+    assert metered(ScriptedLM(["yes"]), again)("Hello") == ["yes"]
 
 
 def test_a_trouble_that_is_over_is_forgotten():
@@ -178,6 +202,7 @@ def test_a_call_that_is_cancelled_is_charged():
 
     asyncio.run(cancelled())
     assert account.bill.estimated_calls == 1
+    assert account.bill.dollars > 0  # without a limit too
 
 
 def test_a_run_begun_again_is_answered_from_its_journal(tmp_path):

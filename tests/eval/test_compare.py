@@ -1,5 +1,7 @@
 """Runs side by side: only over the same examples, with all that kept examples from an answer."""
 
+from dataclasses import replace
+
 import pytest
 from dspy.lm15 import ServerError
 from measured import data, run, saying
@@ -7,7 +9,8 @@ from measured import data, run, saying
 from eval.compare import comparison, paired, read_runs
 from eval.oracle import SIMULATED, oracle_lm
 from eval.plot import draw
-from eval.report import run_report
+from eval.purse import Bill
+from eval.report import HEAD, by_length, cells, run_report
 from rlm_dspy import ConfigurationError
 from rlm_dspy.testing import ScriptedLM
 
@@ -94,6 +97,26 @@ def test_answers_without_an_official_score_are_counted(tmp_path):
     assert f"| b | {told}" in comparison(runs)
     assert f"| {told}" in run_report(runs[0].start, runs[0].records)
     assert "no score: " not in comparison(runs)
+
+
+def test_many_lengths_share_rows():
+    assert by_length([4_096, 2_048, 4_096]) == {"2,048": [2_048], "4,096": [4_096]}
+    rows = by_length([1, 5, 6, 9, 10, 11, 12, 13, 31])
+    assert list(rows) == ["1 to 1", "4 to 7", "8 to 15", "16 to 31"]
+    assert [len(some) for some in rows.values()] == [1, 2, 5, 1]
+
+
+def test_the_limits_of_both_runs_are_told(tmp_path):
+    given = data(tmp_path, 2)
+    run(tmp_path, wrong_up_to(0), "a", given=given, seconds=5)
+    run(tmp_path, wrong_up_to(0), "b", given=given, seconds=500)
+    text = comparison(read_runs([tmp_path / "a", tmp_path / "b"]))
+    assert "ended by the limit of 5 or 500 s" in text
+
+
+def test_a_median_between_is_said_as_it_is(tmp_path):
+    row = cells([replace(r, bill=Bill(n)) for n, r in enumerate(run(tmp_path, wrong_up_to(0)))])
+    assert row[HEAD.index("calls")] == "2.5 / 4.5"
 
 
 def test_what_is_no_run_is_refused(tmp_path):

@@ -9,20 +9,23 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import dspy
 import pytest
+from dspy.lm15 import AuthError, BillingError, ServerError
 from prompted import LABEL, PLAN, prompted_lm
 
 from eval.contenders import Contender
 from eval.ledger import read_run
 from eval.optimize import optimize
-from eval.optimizers import OPTIMIZERS
+from eval.optimizers import OPTIMIZERS, TuningMetric
 from eval.oracle import oracle_lm
 from eval.purse import Bill, Prices
 from eval.runs import Data, Means
 from eval.splits import split
 from eval.tuned import Plan, Search, Tuned
 from eval.tuning_report import tuning_report
-from rlm_dspy import ConfigurationError
+from rlm_dspy import ConfigurationError, ProviderError
+from rlm_dspy.testing import ScriptedLM
 
 DATA = Data("oolong_synth", 0, (1_024,), 1, generated=True)
 SIZES = {"test": 7, "val": 4, "train": 4}
@@ -87,6 +90,44 @@ def test_bootstrap_without_a_teacher_learns_from_its_own_luck(tmp_path):
     lm = prompted_lm(EXAMPLES, needs=(PLAN,), sampled=True)
     _, out = tuned(tmp_path, "bootstrap", lm, workers=1, gate=False)
     assert prompts(out)["plan"]["demos"]
+
+
+def test_optimizers_get_examples_without_their_labels():
+    given = [dspy.Example(id="a", labelled_context="x"), dspy.Example(id="b")]
+    lean = TuningMetric(given).lean(given)
+    assert [dict(example.items()) for example in lean] == [{"id": "a"}, {"id": "b"}]
+
+
+@pytest.mark.slow
+def test_a_task_without_labels_is_tuned_as_well(tmp_path):
+    data = Data("niah", 0, (2_048,), 1)
+    examples = [example for part in split(data, SIZES)[1].values() for example in part]
+    result = optimize(
+        data,
+        Contender("needle", "oracle:0.3", planned=True),
+        Plan("bootstrap", **SIZES, teacher=oracle_lm(examples), gate=False),
+        tmp_path / "tuned.json",
+        command="python -m eval optimize …",
+        means=Means(prices=PRICES, workers=2),
+    )
+    assert result.search.error == ""
+    assert "plan after" in result.diff
+
+
+@pytest.mark.parametrize("error", [AuthError("no key"), BillingError("no money")])
+def test_a_teacher_that_every_request_fails_ends_the_tuning(tmp_path, error):
+    teacher = ScriptedLM([error] * 99, num_retries=0)
+    with pytest.raises(ProviderError, match="no key|no money"):
+        tuned(tmp_path, "bootstrap", prompted_lm(EXAMPLES), teacher=teacher)
+
+
+def test_a_teacher_that_breaks_is_told(tmp_path):
+    teacher = ScriptedLM([ServerError("out of order")] * 99, num_retries=0)
+    result, out = tuned(tmp_path, "bootstrap", prompted_lm(EXAMPLES), teacher=teacher)
+    assert result.search.troubles > 0
+    report = tuning_report(result, out)
+    assert "No model answered" in report
+    assert "out of order" in report
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import traceback
 
 import dspy
 import pytest
-from dspy.lm15 import AuthError, ContextLengthError, ServerError
+from dspy.lm15 import AuthError, BillingError, ContextLengthError, ServerError
 from measured import PRICES, Echo, data, run, saying
 
 from eval.journal import Journal
@@ -299,6 +299,51 @@ def test_such_a_reply_is_given_again_after_a_kill(tmp_path):
     assert len(subject.lm.asked) == 1
 
 
+class Speechless(Broken):
+    answer = dspy.Prediction(answer=None)
+
+    def forward(self, context, question):
+        return self.answer
+
+
+class Mute(Speechless):
+    answer = dspy.Prediction(other="5")
+
+
+class Plain(Speechless):
+    answer = "0"
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ("Speechless", "the prediction has no answer"),
+        ("Mute", "the prediction has no answer"),
+        ("Plain", "the program returned a str and no dspy.Prediction"),
+    ],
+)
+def test_no_answer_is_a_failure(tmp_path, program, why):
+    records = run(tmp_path, ScriptedLM([""]), program=f"test_runner:{program}")
+    assert {(r.outcome, r.score, r.error) for r in records} == {("failed", 0.0, why)}
+
+
+def test_an_empty_answer_of_a_run_that_gave_up_is_a_failure(tmp_path):
+    def reply(asked):
+        return code("x = 1") if "Functions, already defined:" in asked.system else ""
+
+    records = run(tmp_path, ScriptedLM(reply), program="test_runner:Planned")
+    assert {record.outcome for record in records} == {"failed"}
+    assert "the run ended partial: " in records[0].error
+    assert run(tmp_path, ScriptedLM([""] * 9), "empty")[0].outcome == "scored"
+
+
+def test_a_provider_without_money_ends_the_run(tmp_path):
+    lm = ScriptedLM([BillingError("insufficient quota")] * 9, num_retries=0)
+    with pytest.raises(ProviderError, match="insufficient quota"):
+        run(tmp_path, lm, workers=1)
+    assert len(lm.asked) == 1
+
+
 class Judge(Echo):
     def forward(self, context, question):
         return dspy.Prediction(judgement=f"correct: {super().forward(context, question).answer}")
@@ -321,6 +366,13 @@ def test_a_run_takes_the_examples_of_another(tmp_path):
     assert [record.id for record in records] == [f"q{number}" for number in range(8)]
     with pytest.raises(ConfigurationError, match="is a run of"):
         run(tmp_path, lm, "third", given=Data("niah", 2), same_as=tmp_path / "first")
+    asked = len(lm.asked)
+    data(tmp_path, 8, contexts=3)
+    with pytest.raises(
+        ConfigurationError, match="5 of the 8 .* have changed since: q3"
+    ):
+        run(tmp_path, lm, "fourth", given=given, same_as=tmp_path / "first")
+    assert len(lm.asked) == asked
 
 
 def test_many_are_under_way_at_once(tmp_path):
@@ -335,6 +387,7 @@ def test_the_start_line_says_how_to_make_the_same_run(tmp_path):
     made = start["made_with"]
     assert {"data", "command", "versions", "commit", "machine", "unpriced"} == set(made)
     assert made["unpriced"] == []
+    assert made["data"].startswith(f"{tmp_path}/questions.jsonl: ")
     assert "dspy" in made["versions"]
     settings = start["settings"]
     assert (settings["seed"], settings["examples"], settings["lm"]) == (1, 6, "scripted")

@@ -68,6 +68,11 @@ def test_the_same_resamples_are_drawn_every_time():
     assert interval(scores, names(10), seed=1) != interval(scores, names(10))
 
 
+def test_an_interval_is_the_same_in_any_order():
+    scores = [0.1 * number for number in range(10)]
+    assert interval(scores[::-1], names(10)[::-1]) == interval(scores, names(10))
+
+
 @pytest.mark.parametrize(
     ("better", "worse", "p"),
     [(0, 0, 1.0), (5, 0, 0.0625), (6, 0, 0.03125), (1, 1, 1.0), (10, 2, 0.03857421875)],
@@ -106,7 +111,7 @@ def test_only_examples_with_both_scores_are_paired():
     found = difference({"a": 1.0, "b": 0.0}, {"b": 1.0, "c": 1.0}, {"b": "c"})
     assert (found.n, found.mean) == (1, 1.0)
     nothing = difference({"a": 1.0}, {}, {})
-    assert nothing.n == 0
+    assert (nothing.n, nothing.p) == (0, None)
     assert math.isnan(nothing.mean)
 
 
