@@ -76,7 +76,9 @@ def run(  # noqa: PLR0913 - a command's options are its arguments
     program: Program = "rlm",
     lm: Model = None,
     sub_lm: SubModel = None,
-    n: Annotated[int, typer.Option(help="How many examples of each length.")] = 50,
+    n: Annotated[
+        int, typer.Option(help="How many examples of each length, of which --group chooses.")
+    ] = 50,
     lengths: Lengths = None,
     seed: Seed = 1,
     generated: Generated = False,
@@ -95,19 +97,20 @@ def run(  # noqa: PLR0913 - a command's options are its arguments
     """Run a program over a task's examples, and print its table."""
     from bench.header import command_line
     from eval.contenders import Contender
-    from eval.options import lengths_of, prices_of, quiet
+    from eval.options import dollars_of, lengths_of, prices_of, quiet, seconds_of
     from eval.report import run_report
     from eval.runs import Data, Means, measure
 
     quiet()
     data = Data(task, n, lengths_of(lengths), seed, generated, group)
-    contender = Contender(program, lm, sub_lm, planned, load, budget_seconds, cache)
+    contender = Contender(program, lm, sub_lm, planned, load, seconds_of(budget_seconds), cache)
+    means = Means(dollars_of(budget_dollars), prices_of(price, lm, sub_lm), workers)
     start, records = measure(
         data,
         contender,
         out,
         command=command_line("eval"),
-        means=Means(budget_dollars, prices_of(price), workers),
+        means=means,
         same_as=same_as,
     )
     typer.echo(run_report(start, records))
@@ -126,8 +129,7 @@ def compare(
 
     found = read_runs(runs)
     typer.echo(comparison(found))
-    picture = png or runs[0] / "compared.png"
-    draw(found, picture)
+    picture = draw(found, png or runs[0] / "compared.png")
     typer.echo(f"\n{picture}")
 
 
@@ -167,21 +169,24 @@ def optimize(  # noqa: PLR0913 - a command's options are its arguments
     from bench.header import command_line
     from eval.contenders import Contender
     from eval.optimize import optimize as tune
-    from eval.options import lengths_of, prices_of, quiet
+    from eval.options import dollars_of, lengths_of, prices_of, quiet, seconds_of
     from eval.runs import Data, Means
     from eval.tuned import Plan
     from eval.tuning_report import tuning_report
 
     quiet()
+    if tuning_seconds is not None:
+        seconds_of(tuning_seconds, "--tuning-seconds")
+    prices = prices_of(price, lm, sub_lm, teacher, reflection_lm)
     tuned = tune(
         Data(task, 0, lengths_of(lengths), seed, generated, group),
-        Contender(program, lm, sub_lm, planned, load, budget_seconds, cache=True),
+        Contender(program, lm, sub_lm, planned, load, seconds_of(budget_seconds), cache=True),
         Plan(
             optimizer, train, val, test, teacher, reflection_lm, rounds, demos, tuning_seconds, gate
         ),
         out,
         command=command_line("eval"),
-        means=Means(budget_dollars, prices_of(price), workers),
+        means=Means(dollars_of(budget_dollars), prices, workers),
     )
     report = tuning_report(tuned, out)
     out.with_suffix(".md").write_text(report, encoding="utf-8")

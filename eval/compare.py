@@ -138,5 +138,5 @@ def _require_same_examples(first: Measured, second: Measured) -> None:
 
 
 def _name(folder: Path, folders: Sequence[Path]) -> str:
-    names = [other.name for other in folders]
-    return folder.name if names.count(folder.name) == 1 else str(folder)
+    name, names = folder.resolve().name, [other.resolve().name for other in folders]
+    return name if names.count(name) == 1 else str(folder)

@@ -41,15 +41,26 @@ class Contender:
         """The program.
 
         Raises:
-            ConfigurationError: There is none of this name, or its file is not its.
+            ConfigurationError: There is none of this name, it is not made as a program is, or its
+                file is not its.
         """
-        program = _maker(self.program)(sub_lm=sub_lm, budget=budget, **self._planning())
+        given = {"sub_lm": sub_lm, "budget": budget, **self._planning()}
+        try:
+            program = _maker(self.program)(**given)
+        except ConfigurationError:
+            raise
+        except TypeError as error:
+            why = f"it does not take {', '.join(f'{name}=' for name in given)}: {error}"
+            raise _no_program(self.program, why) from error
+        if not isinstance(program, dspy.Module):
+            raise _no_program(self.program, f"it makes a {type(program).__name__}")
         if self.load is not None:
             try:
                 program.load(self.load)
-            except (OSError, KeyError, ValueError) as error:
+            except Exception as error:  # whatever dspy raises over what the file holds
                 raise ConfigurationError(
-                    f"{self.load} cannot be loaded as the prompts of {self.program!r}: {error!r}."
+                    f"{self.load} cannot be loaded as the prompts of {self.program!r}: {error!r}. "
+                    "Give a file that `optimize` saved for this program."
                 ) from error
         return program
 
@@ -96,7 +107,17 @@ def _maker(name: str) -> Callable[..., dspy.Module]:
     module, colon, attribute = name.partition(":")
     if not colon:
         return lambda **given: programs.build(name, **given)
+    if not module or module.startswith(".") or not attribute:
+        raise _no_program(name, "it names no module or no class")
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise ConfigurationError(f"There is no program {name!r}: {error}.", program=name) from error
+
+
+def _no_program(name: str, why: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"The program {name!r} cannot be used: {why}. Write MODULE:CLASS, a dspy.Module that takes "
+        "sub_lm= and budget=.",
+        program=name,
+    )

@@ -15,6 +15,7 @@ from typing import Any
 
 from eval.jsonl import Appender, read_lines
 from eval.purse import Bill
+from rlm_dspy import ContextError
 
 
 class Journal:
@@ -22,6 +23,9 @@ class Journal:
 
     Args:
         path: The file, made at the first call.
+
+    Raises:
+        ContextError: The file cannot be read, or is no journal.
 
     Attributes:
         bill: What the calls that it was opened with cost.
@@ -35,12 +39,21 @@ class Journal:
         self._known: dict[str, deque[list[Any]]] = {}
         self.bill = Bill()
         self.seconds = 0.0
-        for line in read_lines(path):
-            self.bill += Bill(**line["bill"])
-            self.seconds = 0.0 if line.get("anew") else max(self.seconds, line["at"])
-            if line["key"]:
-                self._known.setdefault(line["key"], deque()).append(line["outputs"])
+        for number, line in enumerate(read_lines(path), 1):
+            try:
+                self._take(line)
+            except (KeyError, TypeError) as error:
+                raise ContextError(
+                    f"Line {number} of {path} is no call: {error!r}. Remove the file: its calls "
+                    "are then asked, and paid, again."
+                ) from error
         self._begun = time.monotonic() - self.seconds
+
+    def _take(self, line: dict[str, Any]) -> None:
+        self.bill += Bill(**line["bill"])
+        self.seconds = 0.0 if line.get("anew") else max(self.seconds, line["at"])
+        if line["key"]:
+            self._known.setdefault(line["key"], deque()).append(line["outputs"])
 
     def recall(self, key: str) -> list[Any] | None:
         """The outputs of a call that was answered before; each is given once, in order."""

@@ -17,21 +17,35 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     """The lines of a file, without a torn last one; none where there is no file.
 
     Raises:
-        ContextError: Another line than the last is no JSON object.
+        ContextError: The file cannot be read, or another line than the last is no JSON object.
     """
-    if not path.exists():
+    try:
+        text = path.read_bytes()
+    except FileNotFoundError:
         return []
-    lines = path.read_bytes().split(b"\n")[:-1]  # behind the last newline: nothing, or a torn line
-    found = []
-    for number, line in enumerate(lines, 1):
-        try:
-            value = json.loads(line)
-        except ValueError as error:
-            raise ContextError(f"Line {number} of {path} is not JSON: {error}.") from error
-        if not isinstance(value, dict):
-            raise ContextError(f"Line {number} of {path} is not a JSON object.")
-        found.append(value)
-    return found
+    except OSError as error:
+        raise ContextError(f"{path} cannot be read: {error}.") from error
+    lines = text.split(b"\n")[:-1]  # behind the last newline: nothing, or a torn line
+    return [json_object(line, f"Line {number} of {path}") for number, line in enumerate(lines, 1)]
+
+
+def json_object(text: str | bytes, what: str) -> dict[str, Any]:
+    """The object that a text is.
+
+    Args:
+        text: JSON.
+        what: The text's place, for the error.
+
+    Raises:
+        ContextError: It is no JSON object.
+    """
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError) as error:  # also too many digits, and too deep
+        raise ContextError(f"{what} is not JSON: {error}.") from error
+    if not isinstance(value, dict):
+        raise ContextError(f"{what} is not a JSON object.")
+    return value
 
 
 class Appender:

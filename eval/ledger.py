@@ -14,10 +14,18 @@ from eval.hashing import hashed
 from eval.journal import Journal
 from eval.jsonl import Appender, read_lines
 from eval.records import FINAL, Record, digest
-from rlm_dspy import ConfigurationError
+from rlm_dspy import ConfigurationError, ContextError
 
 RESULTS = "results.jsonl"
 CALLS = "calls"
+# What is read of a start line; other settings are only compared.
+_READ = {
+    "settings": (
+        *("task", "n", "lengths", "seed", "generated", "group", "lm", "sub_lm"),
+        *("seconds", "examples", "examples_digest"),
+    ),
+    "made_with": ("command", "unpriced"),
+}
 
 
 class Ledger:
@@ -33,17 +41,15 @@ class Ledger:
 
     Raises:
         ConfigurationError: The folder holds a run with other settings.
-        ContextError: The file cannot be read.
+        ContextError: The file cannot be read, or is not a run's.
     """
 
     def __init__(self, folder: Path, settings: dict[str, Any], made_with: dict[str, Any]) -> None:
         self._folder = folder
         self._file = Appender(folder / RESULTS)
-        self.records: dict[str, Record] = {}
-        lines = read_lines(folder / RESULTS)
-        if lines:
-            _same(lines[0]["settings"], settings, folder)
-            self.records = _records(lines)
+        starts, self.records = _read(folder)
+        if starts:
+            _same(starts[0]["settings"], settings, folder)
         self._file.append({"kind": "start", "settings": settings, "made_with": made_with})
 
     def ended(self, example: dspy.Example) -> bool:
@@ -76,6 +82,8 @@ class Ledger:
 
 def _same(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
     differ = sorted(n for n in {*before, *now} if before.get(n) != now.get(n))
+    if "examples_digest" not in differ:  # the same examples, such as one's own by another path
+        differ = [n for n in differ if n != "task"]
     if differ:
         told = "; ".join(f"{n} was {before.get(n)!r}, not {now.get(n)!r}" for n in differ)
         raise ConfigurationError(
@@ -85,9 +93,39 @@ def _same(before: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
         )
 
 
-def _records(lines: list[dict[str, Any]]) -> dict[str, Record]:
-    examples = [Record.of_line(line) for line in lines if line["kind"] == "example"]
-    return {record.id: record for record in examples}
+def _read(folder: Path) -> tuple[list[dict[str, Any]], dict[str, Record]]:
+    """The start lines and the newest record of each example; none where there is no file.
+
+    Raises:
+        ContextError: The file is not a run's.
+    """
+    starts: list[dict[str, Any]] = []
+    records: dict[str, Record] = {}
+    for number, line in enumerate(read_lines(folder / RESULTS), 1):
+        try:
+            if line.get("kind") == "example" and starts:
+                record = Record.of_line(line)
+                records[record.id] = record
+            elif line.get("kind") == "start":
+                starts.append(_checked_start(line))
+            else:
+                raise ContextError(f"it is no {'record' if starts else 'start line'}.")
+        except ContextError as error:
+            raise ContextError(
+                f"Line {number} of {folder / RESULTS} is not as it was written: {error} Restore "
+                "the file, or take another folder."
+            ) from error
+    return starts, records
+
+
+def _checked_start(line: dict[str, Any]) -> dict[str, Any]:
+    """A start line with all that reports and comparisons read."""
+    for part, names in _READ.items():
+        found = line.get(part)
+        missing = [name for name in names if not isinstance(found, dict) or name not in found]
+        if missing:
+            raise ContextError(f"its {part!r} has no {', '.join(missing)}.")
+    return line
 
 
 def read_run(folder: Path) -> tuple[dict[str, Any], list[Record]]:
@@ -95,13 +133,12 @@ def read_run(folder: Path) -> tuple[dict[str, Any], list[Record]]:
 
     Raises:
         ConfigurationError: There is no run in the folder.
-        ContextError: Its file cannot be read.
+        ContextError: Its file cannot be read, or is not a run's.
     """
-    lines = read_lines(folder / RESULTS)
-    starts = [line for line in lines if line["kind"] == "start"]
+    starts, records = _read(folder)
     if not starts:
         raise ConfigurationError(f"There is no run in {folder}: {RESULTS} is not there or empty.")
-    return starts[-1], sorted(_records(lines).values(), key=lambda record: record.id)
+    return starts[-1], sorted(records.values(), key=lambda record: record.id)
 
 
 def examples_digest(examples: Sequence[dspy.Example]) -> str:

@@ -11,10 +11,11 @@ def listed_tasks() -> str:
 def _listed(task: Task) -> str:
     width = max(map(len, task.parts))
     parts = [f"    {task.name}:{name:<{width}}  {what}" for name, what in task.parts.items()]
+    named = f"; or what a row names: {', '.join(task.row_metrics)}" if task.row_metrics else ""
     lines = [
         f"{task.name}: {task.summary}",
         f"  needs    {task.needs}",
-        f"  metrics  {', '.join(task.metrics)}",
+        f"  metrics  {', '.join(task.metrics)}{named}",
         f"  licence  {task.licence}",
         "  parts",
         *parts,

@@ -28,9 +28,17 @@ def run_folder(folder: Path) -> Generator[None]:
         folder: The folder.
 
     Raises:
-        ConfigurationError: A run is under way there, in this process or in another.
+        ConfigurationError: The folder cannot be made or written to, or a run is under way there,
+            in this process or in another.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / LOCK).touch()
+    except OSError as error:
+        raise ConfigurationError(
+            f"A run cannot be written to {folder}: {error}. Give another --out.",
+            folder=str(folder),
+        ) from error
     own = folder.resolve()
     with _holding:
         if own in _held:

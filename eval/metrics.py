@@ -40,6 +40,7 @@ class Metric:
         needs: What it reads of an example besides `gold`.
         right: An example's gold as a program would answer it, in the form that the score reads.
         lists: Whether `gold` is a list; in data that has only texts, one written as JSON.
+        full: Whether what is right has the full score.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Metric:
     needs: tuple[str, ...] = ()
     right: Callable[[dspy.Example], str] = lambda example: golds(example)[0]
     lists: bool = False
+    full: bool = True
 
     def __call__(
         self, example: dspy.Example, pred: dspy.Prediction, trace: Any = None
@@ -101,7 +103,11 @@ class Metric:
             score = self.score(example, answer)
         except RAISED as error:
             score = Unscored(f"{type(error).__name__}: {error}.")
-        if isinstance(score, Unscored) and self.field == "answer":
+        if self.field != "answer":  # what is right is no text that the score reads
+            return answer
+        if self.full and not isinstance(score, Unscored) and score < 1:
+            score = Unscored(f"It scores {score:g} itself, answered as {answer!r}.")
+        if isinstance(score, Unscored):
             raise ConfigurationError(
                 f"{example.gold!r} is no right answer for the metric {self.name!r}: {score.reason}",
                 gold=example.gold,
@@ -136,9 +142,15 @@ def _ruler(example: dspy.Example, text: str, match: Any) -> float:
 
 
 def _walked(example: dspy.Example, text: str, variant: Any) -> float:
-    if isinstance(example.gold, str):  # whose characters would be the nodes
-        return Unscored("The gold is a text and no list of nodes.")
-    return scorers.graphwalks(text, example.gold, variant)
+    if not isinstance(example.gold, (list, tuple)):
+        return Unscored("The gold is no list of nodes.")
+    return scorers.graphwalks(text, golds(example), variant)
+
+
+def _chosen(example: dspy.Example, text: str) -> float:
+    if example.gold not in ("A", "B", "C", "D"):
+        return Unscored("The gold is none of A, B, C and D.")
+    return scorers.longbench_v2(text, example.gold)
 
 
 def _nodes(example: dspy.Example) -> str:
@@ -209,11 +221,17 @@ METRICS = {
         Metric("ruler_part", lambda e, text: _ruler(e, text, "part"), lists=True),
         Metric(
             "longbench_v2",
-            lambda e, text: scorers.longbench_v2(text, e.gold),
+            _chosen,
             right=lambda e: f"The correct answer is ({e.gold})",
         ),
         Metric("mrcr", lambda e, text: scorers.mrcr(text, e.gold, e.prefix), needs=("prefix",)),
-        Metric("graphwalks", lambda e, text: _walked(e, text, "card"), right=_nodes, lists=True),
+        Metric(
+            "graphwalks",
+            lambda e, text: _walked(e, text, "card"),
+            right=_nodes,
+            lists=True,
+            full=False,
+        ),
         Metric(
             "graphwalks_intended",
             lambda e, text: _walked(e, text, "intended"),

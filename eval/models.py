@@ -33,9 +33,25 @@ def lm_named(
     Raises:
         ConfigurationError: There is no such model, or the rate is no share.
     """
+    return _loaded(_made(name, examples, seed=seed, cache=cache, role=role))
+
+
+def model_named(name: str | None) -> str:
+    """The model's own name behind a name, as prices and records have it; no weights are loaded.
+
+    Args:
+        name: What `lm_named` takes.
+
+    Raises:
+        ConfigurationError: There is no such model.
+    """
+    return _made(name, (), seed=0, cache=False, role="main").model
+
+
+def _made(name: Any, examples: Sequence[dspy.Example], *, seed: int, cache: bool, role: Any) -> Any:
     head, _, rate = name.partition(":") if isinstance(name, str) else ("", "", "")
     if head != ORACLE:
-        return _loaded(resolve_lm(name, role=role, cache=cache))
+        return resolve_lm(name, role=role, cache=cache)
     try:
         share = float(rate or 0)
     except ValueError as error:

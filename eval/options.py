@@ -1,8 +1,10 @@
 """What a user writes as an option, as a value."""
 
 import logging
+import math
 import re
 
+from eval.models import model_named
 from eval.purse import Prices
 from rlm_dspy import ConfigurationError
 
@@ -21,22 +23,60 @@ def lengths_of(text: str | None) -> tuple[int, ...] | None:
     return tuple(dict.fromkeys(_length(part.strip()) for part in text.split(",")))
 
 
-def prices_of(given: list[str] | None) -> Prices:
-    """Prices from "MODEL=IN,OUT", in dollars a million tokens.
+def seconds_of(seconds: float, option: str = "--budget-seconds") -> float:
+    """A limit of time, as it was given.
 
     Raises:
-        ConfigurationError: One of them is no price.
+        ConfigurationError: It is no number above 0.
+    """
+    if not 0 < seconds < math.inf:
+        raise ConfigurationError(f"{option} {seconds}: write a number of seconds above 0.")
+    return seconds
+
+
+def dollars_of(dollars: float | None) -> float | None:
+    """A limit of money, as it was given; None for none.
+
+    Raises:
+        ConfigurationError: It is no number from 0.
+    """
+    if dollars is not None and not 0 <= dollars < math.inf:
+        raise ConfigurationError(
+            f"--budget-dollars {dollars}: write a number of dollars from 0 (which allows only what "
+            "costs nothing), or leave it out for no limit."
+        )
+    return dollars
+
+
+def prices_of(given: list[str] | None, lm: str | None, *others: str | None) -> Prices:
+    """Prices from "MODEL=IN,OUT", in dollars a million tokens.
+
+    Args:
+        given: What was written.
+        lm: The command's model, as `lm_named` takes it.
+        *others: Its other models; None for those that it does not have.
+
+    Raises:
+        ConfigurationError: One of them is no price, or of a model that the command does not use.
     """
     found = {}
     for text in given or ():
         model, _, numbers = text.rpartition("=")
         try:
             read, write = map(float, numbers.split(","))
-        except ValueError as error:
+        except ValueError:
+            read, write = math.nan, math.nan
+        if not model or not all(0 <= price < math.inf for price in (read, write)):
             raise ConfigurationError(
-                f"--price {text!r}: write MODEL=IN,OUT in dollars a million tokens."
-            ) from error
+                f"--price {text!r}: write MODEL=IN,OUT in dollars a million tokens, numbers from 0."
+            )
         found[model] = (read, write)
+    used = {model_named(name) for name in (lm, *filter(None, others))} if found else set()
+    if unused := sorted(set(found) - used):
+        raise ConfigurationError(
+            f"--price {', '.join(unused)}: the command uses no such model, but "
+            f"{', '.join(sorted(used))}."
+        )
     return Prices(found)
 
 

@@ -15,15 +15,18 @@ from rlm_dspy import ConfigurationError
 Point = tuple[float, float, float]
 
 
-def draw(runs: Sequence[Measured], path: Path) -> None:
+def draw(runs: Sequence[Measured], path: Path) -> Path:
     """Draws a comparison.
 
     Args:
         runs: The runs.
-        path: The PNG file; its folder is made if need be.
+        path: The file, a PNG where its name has no other ending; its folder is made if need be.
+
+    Returns:
+        The file that was written, which has an ending.
 
     Raises:
-        ConfigurationError: Matplotlib is not installed.
+        ConfigurationError: Matplotlib is not installed, or the file cannot be written.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -58,8 +61,19 @@ def draw(runs: Sequence[Measured], path: Path) -> None:
         )
     if SIMULATED in heading([run.start for run in runs]):
         figure.suptitle(SIMULATED, fontsize="small", wrap=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    if not path.suffix and not path.is_dir():
+        path = path.with_name(f"{path.name}.png")
+    try:
+        if path.suffix[1:].lower() not in figure.canvas.get_supported_filetypes():
+            raise OSError(f"{path.suffix or 'a folder'!r} is no kind of picture")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=120)
+    except OSError as error:
+        raise ConfigurationError(
+            f"The picture cannot be written to {path}: {error}. Give another .png file as --png.",
+            path=str(path),
+        ) from error
+    return path
 
 
 def _line(

@@ -4,9 +4,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import dspy
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from eval.hashing import hashed
 from eval.purse import Bill
+from rlm_dspy import ContextError
 
 # "scored": answered. "failed": the program itself ended without an answer, which counts as 0, in a
 # column of its own. "timeout": it took too long. "infrastructure": a model or the REPL broke.
@@ -43,6 +45,8 @@ class Record:
         attempts: How often it was tried.
     """
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     id: str
     context_id: str
     group: str
@@ -78,9 +82,20 @@ class Record:
 
     @classmethod
     def of_line(cls, line: dict[str, Any]) -> "Record":
-        """The record of a line."""
-        given = {name: value for name, value in line.items() if name not in ("kind", "bill")}
-        return cls(bill=Bill(**line["bill"]), **given)
+        """The record of a line.
+
+        Raises:
+            ContextError: The line is none.
+        """
+        try:
+            return _RECORD.validate_python({k: v for k, v in line.items() if k != "kind"})
+        except ValidationError as error:
+            wrong = error.errors(include_url=False)[0]
+            place = ".".join(map(str, wrong["loc"]))
+            raise ContextError(f"its {place!r} is wrong: {wrong['msg']}.") from error
+
+
+_RECORD = TypeAdapter(Record)
 
 
 def digest(example: dspy.Example) -> str:

@@ -29,7 +29,7 @@ class Data:
 
     Args:
         task: "NAME" or "NAME:PART".
-        n: How many of each length.
+        n: How many of each length, before the group is chosen.
         lengths: The lengths in tokens; None for the task's own.
         seed: Which ones.
         generated: Whether they are made instead of loaded.
@@ -56,9 +56,14 @@ class Data:
         chosen = [e for e in found if self.group in (None, e.group, _kind(e))]
         if not chosen:
             names = {name for e in found for name in (e.group, _kind(e))}
-            groups = ", ".join(sorted(names))
+            task, part = task_named(self.task)
+            all_of_them = () if part in task.groups else task.groups
+            more = [name for name in all_of_them if name not in names]
+            also = f", which has also: {', '.join(more)}" if more else ""
             raise ConfigurationError(
-                f"{self.task} has no examples of the group {self.group!r} here, but of: {groups}."
+                f"{self.task} has no examples of the group {self.group!r} among the {len(found)} "
+                f"that n={self.n} gives, but of: {', '.join(sorted(names))}. Take one of these, "
+                f"or a larger n{also}."
             )
         return chosen
 
@@ -200,7 +205,7 @@ def _examples_of(folder: Path, data: Data) -> tuple[Data, dict[str, str]]:
     """The data of another run of the task, and the digests of its examples by id."""
     start, records = read_run(folder)
     settings = start["settings"]
-    if settings["task"] != data.task:
+    if task_named(settings["task"])[0] is not task_named(data.task)[0]:
         raise ConfigurationError(f"{folder} is a run of {settings['task']!r}, not {data.task!r}.")
     lengths = settings["lengths"]
     taken = replace(

@@ -81,15 +81,35 @@ class Pipeline(dspy.Module):
             answer; `run`, the run that gave the answer.
         """
         kind = self.choose(question=question).kind
-        program = {"look up": self.look_up, "count": self.count}.get(kind, self.other)
+        program = self._program(kind)
         found = program(context=context, question=question)
-        findings = "\n".join(step["output"] for step in found.trajectory)[-FINDINGS_CHARS:]
-        supported = self.verify(
-            question=question, answer=str(found.answer), findings=findings
-        ).supported
+        supported = self.verify(question=question, **_told(found)).supported
         if not supported and program is not self.other:
             found = self.other(context=context, question=question)
-        return dspy.Prediction(answer=found.answer, kind=kind, supported=supported, run=found.run)
+        return _result(found, kind, supported)
+
+    async def aforward(self, context: Any, question: str) -> dspy.Prediction:
+        """`forward` for asynchronous code."""
+        kind = (await self.choose.acall(question=question)).kind
+        program = self._program(kind)
+        found = await program.acall(context=context, question=question)
+        supported = (await self.verify.acall(question=question, **_told(found))).supported
+        if not supported and program is not self.other:
+            found = await self.other.acall(context=context, question=question)
+        return _result(found, kind, supported)
+
+    def _program(self, kind: str) -> RLM:
+        return {"look up": self.look_up, "count": self.count}.get(kind, self.other)
+
+
+def _told(found: dspy.Prediction) -> dict[str, str]:
+    """What the verifier is told of an answer."""
+    findings = "\n".join(step["output"] for step in found.trajectory)[-FINDINGS_CHARS:]
+    return {"answer": str(found.answer), "findings": findings}
+
+
+def _result(found: dspy.Prediction, kind: str, supported: bool) -> dspy.Prediction:
+    return dspy.Prediction(run=found.run, kind=kind, supported=supported, answer=found.answer)
 
 
 def reading_tool(documents: Mapping[str, Any], rlm: RLM | None = None) -> dspy.Tool:

@@ -20,13 +20,20 @@ from typing import Any, Literal, get_args, get_origin
 import dspy
 import json_repair
 from dspy.adapters.chat_adapter import ChatAdapter, field_header_pattern
+from dspy.adapters.types.base_type import split_message_content_for_custom_types
 from dspy.adapters.utils import apply_output_field_defaults, serialize_for_json
 from dspy.utils.exceptions import AdapterParseError
 from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
 
-from rlm_dspy.coercion import coerce_text, exact, type_name, validated
+from rlm_dspy.coercion import coerce_text, exact, has_shape, schema_of, type_name, validated
+from rlm_dspy.demos import steps_before, turns_of
 from rlm_dspy.fencing import fence
-from rlm_dspy.signatures import is_plan, is_special, steps_before, turns_of
+from rlm_dspy.signatures import (
+    OWN_DESCRIPTIONS,
+    description,
+    is_plan,
+    is_special,
+)
 
 # A reply ends with its block: what a model writes after it is imagined output.
 STOP = ("\n```\n", "\nOutput:")
@@ -42,6 +49,9 @@ _OPENING = re.compile(
     re.MULTILINE | re.IGNORECASE,
 )
 _CLOSING = re.compile(r"^[ \t]*```[ \t]*$", re.MULTILINE)
+# An opened fence (see `fencing.fence`) on a line of its own.
+_IMAGINED = re.compile(r"^<text>$", re.MULTILINE)
+_THINKING, _THOUGHT = "<think>", "</think>"
 _PYTHON = {"", "python", "py", "python3", "py3"}
 
 
@@ -92,7 +102,7 @@ class ReplAdapter(ChatAdapter):
             messages.append({"role": "user", "content": _user(signature, turn)})
             messages.append({"role": "assistant", "content": _assistant(signature, turn)})
         messages.append({"role": "user", "content": _user(signature, inputs)})
-        return messages
+        return split_message_content_for_custom_types(messages)
 
     def parse(self, signature, completion: str) -> dict[str, Any]:
         """The outputs that a reply gives.
@@ -100,6 +110,7 @@ class ReplAdapter(ChatAdapter):
         Raises:
             AdapterParseError: It does not give them.
         """
+        completion = _after_thought(completion)
         if not _lean(signature) or any(
             header in signature.output_fields for header in _headers(completion)
         ):
@@ -163,7 +174,7 @@ def _grammar(gbnf: str) -> dict[str, Any]:
 
 
 def split_reply(reply: str) -> tuple[str, str]:
-    """The planner's reply as reasoning and code.
+    """The planner's reply as reasoning and code, without what it thought before.
 
     The first block of Python is the code, whatever blocks of other languages stand before it; what
     follows it is imagined output. Its end is moved past inner backticks until it parses, since code
@@ -172,6 +183,7 @@ def split_reply(reply: str) -> tuple[str, str]:
     Returns:
         The text before the block, and the code; the code is "" where there is none.
     """
+    reply = _after_thought(reply)
     opening = _opening(reply)
     if opening is None:
         bare = reply.strip().strip("`")
@@ -182,6 +194,19 @@ def split_reply(reply: str) -> tuple[str, str]:
     if code is None:
         code = body[: ends[0]] if ends else body
     return reply[: opening.start()].strip(), code.strip("\n").rstrip()
+
+
+def _after_thought(reply: str) -> str:
+    """A reply without the thinking that some servers leave in it.
+
+    Reasoning models write it before the reply, between `<think>` and `</think>`; a chat template
+    may have written the opening mark. Where it was not closed, the reply is missing.
+    """
+    thought, closing, rest = reply.partition(_THOUGHT)
+    opened = thought.lstrip().startswith(_THINKING)
+    if closing and (opened or _THINKING not in thought):
+        return rest
+    return "" if opened else reply
 
 
 def _opening(reply: str) -> re.Match[str] | None:
@@ -237,7 +262,10 @@ def _user(signature: type[dspy.Signature], turn: Any) -> str:
         if "text" in given:
             parts.append(fence("text", str(given["text"])))
     else:
-        parts = [fence(name, _plain(given[name]), *given) for name in given]
+        parts = [
+            f"{_said_of(name, signature)}{fence(name, _plain(given[name]), *given)}"
+            for name in given
+        ]
     return "\n\n".join([*parts, _answer_form(signature)]).strip()
 
 
@@ -260,10 +288,26 @@ def _plain(value: Any) -> str:
 def _answer_form(signature: type[dspy.Signature]) -> str:
     fields = signature.output_fields
     if len(fields) == 1:
-        field = next(iter(fields.values()))
-        return answer_form(field.annotation)
-    keys = ", ".join(f'"{name}" ({type_name(f.annotation)})' for name, f in fields.items())
-    return f"Reply with one JSON object with the keys {keys}."
+        (name, field) = next(iter(fields.items()))
+        return f"{_said_of(name, signature)}{answer_form(field.annotation)}".rstrip()
+    keys = ", ".join(f'"{name}" ({_kind_of(field)})' for name, field in fields.items())
+    shapes = [
+        f"\n{name}: JSON of this schema: {schema_of(field.annotation)}"
+        for name, field in fields.items()
+        if has_shape(field.annotation)
+    ]
+    return f"Reply with one JSON object with the keys {keys}.{''.join(shapes)}"
+
+
+def _kind_of(field: Any) -> str:
+    said = description(field)
+    return f"{type_name(field.annotation)}; {said}" if said else type_name(field.annotation)
+
+
+def _said_of(name: str, signature: type[dspy.Signature]) -> str:
+    """A line with what a signature says of a field, where it is not our own."""
+    said = description(signature.fields[name])
+    return f"{name}: {said}\n" if said and said not in OWN_DESCRIPTIONS else ""
 
 
 def answer_form(annotation: Any) -> str:
@@ -277,8 +321,7 @@ def answer_form(annotation: Any) -> str:
         return f"Answer with exactly one of: {', '.join(str(o) for o in annotation.__args__)}."
     if get_origin(annotation) is list and annotation.__args__[0] is str:
         return "Answer with a JSON list of strings only."
-    schema = json.dumps(TypeAdapter(annotation).json_schema(), ensure_ascii=False)
-    return f"Answer with JSON only, of this schema: {schema}"
+    return f"Answer with JSON only, of this schema: {schema_of(annotation)}"
 
 
 def _is_text(signature: type[dspy.Signature]) -> bool:
@@ -341,5 +384,5 @@ def _value(value: Any, annotation: Any) -> Any:
 
 
 def _before_imagined(reply: str) -> str:
-    """A reply without what a base model goes on to imagine: the next turn of the chat."""
-    return re.split(r"\n(?:<text>|Output:)", reply, maxsplit=1)[0].strip()
+    """A reply without what a base model goes on to imagine: the text of the next question."""
+    return _IMAGINED.split(reply, maxsplit=1)[0].strip()

@@ -25,7 +25,7 @@ class Briefing:
 
     def first(self) -> dict[str, str]:
         """The first user turn, by field of the planner's signature."""
-        return {"rules": self._rules(), "variables": f"{self.variables()}\n\n{self.next(0)}"}
+        return {"rules": self._rules(), "variables": self.variables() + f"\n\n{self.next(0)}"}
 
     def _rules(self) -> str:
         ours, inputs = self._task.ours, self._inputs
@@ -54,7 +54,7 @@ class Briefing:
             preview=options.preview_chars if preview is None else preview,
             whole=options.context_above_chars,
         )
-        return f"{held}\n\n{self._task.earlier}" if self._task.earlier else held
+        return held + f"\n\n{self._task.earlier}" if self._task.earlier else held
 
     def after(self, step: int, said: str, *, printed: bool) -> str:
         """The user turn after a step.

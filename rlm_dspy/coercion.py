@@ -11,10 +11,11 @@ import enum
 import json
 import re
 import types
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from dataclasses import is_dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, is_typeddict
 
 from dspy.adapters.utils import annotation_allows_none, parse_value
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from rlm_dspy.missing import Missing
 from rlm_dspy.plain_json import with_text_keys
@@ -23,6 +24,8 @@ from rlm_dspy.prose import bare, is_number, is_whole_number, meant, named, numbe
 _NOTHING = {"none", "null", "n/a", "not found", "not mentioned", "unknown", ""}
 _TRUE, _FALSE = {"true", "yes", "y", "1"}, {"false", "no", "n", "0"}
 _WORDS = ["yes", "no", "true", "false"]  # in prose, "1" and "y" are something else
+# How many parts of a value that do not fit are named.
+_MISFITS = 3
 _TIMES = (datetime.date, datetime.datetime, datetime.time)
 _BULLET = re.compile(r"^\s*(?:[-*•]|\d+[.)])\s+")
 
@@ -156,6 +159,41 @@ def type_name(annotation: Any) -> str:
     return getattr(annotation, "__name__", str(annotation))
 
 
+def has_shape(annotation: Any, but: tuple[type, ...] = ()) -> bool:
+    """Whether a type's name does not say what its values are: a model, a dataclass, an enum.
+
+    Args:
+        annotation: The type.
+        but: Types that are known otherwise.
+    """
+    if members := get_args(annotation):
+        shaped = any(has_shape(member, but) for member in members)
+        return shaped and get_origin(annotation) is not Literal
+    if not isinstance(annotation, type) or annotation in but:
+        return False
+    known = (BaseModel, enum.Enum)
+    return issubclass(annotation, known) or is_dataclass(annotation) or is_typeddict(annotation)
+
+
+def schema_of(annotation: Any) -> str:
+    """A type's JSON schema, as JSON, without the titles that pydantic makes of the names."""
+    schema = _untitled(TypeAdapter(annotation).json_schema())
+    return json.dumps(schema, ensure_ascii=False)
+
+
+def _untitled(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_untitled(item) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    named = ("properties", "$defs")  # whose keys are names: one may be "title"
+    return {
+        key: {n: _untitled(s) for n, s in value.items()} if key in named else _untitled(value)
+        for key, value in schema.items()
+        if key != "title"
+    }
+
+
 def limited(value: Any, annotation: Any) -> Any:
     """A value of a type's bare form, where the limits of the type allow it.
 
@@ -175,7 +213,10 @@ def _as_it_is(value: Any, annotation: Any) -> Any:
 
 
 def _misfit(error: ValidationError, value: Any) -> ValueError:
-    return ValueError(f"{error.errors()[0]['msg']}, got {_short(value)}")
+    found = error.errors()
+    told = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}".removeprefix(": ") for e in found]
+    more = f"; and {len(told) - _MISFITS} more" if len(told) > _MISFITS else ""
+    return ValueError(f"{'; '.join(told[:_MISFITS])}{more}, got {_short(value)}")
 
 
 def _short(value: Any) -> str:

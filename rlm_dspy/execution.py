@@ -7,13 +7,12 @@ interpreter that was made is shut down, by another thread where its own is stuck
 """
 
 import asyncio
-import concurrent.futures
 import functools
 import inspect
 import logging
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import dspy
@@ -21,6 +20,7 @@ from dspy.primitives.code_interpreter import CodeExecutionError, CodeInterpreter
 from dspy.primitives.sandbox_serializable import SandboxSerializable
 from dspy.utils.exceptions import format_error_for_lm
 
+from rlm_dspy.bridges import Bridge
 from rlm_dspy.dspy_errors import InterpreterError
 from rlm_dspy.errors import RLMError
 from rlm_dspy.events import Executed
@@ -68,7 +68,7 @@ class CodeSession:
         self._limit = max_output_chars
         self._thread = OwnThread("rlm-repl")
         self._loop = asyncio.get_running_loop()
-        self._calls: set[concurrent.futures.Future] = set()
+        self._bridge = Bridge()
         self._variables: dict[str, Any] = {}
         self._interpreter: Any = None
         self._started = False
@@ -132,7 +132,7 @@ class CodeSession:
     async def close(self) -> None:
         """Ends the interpreter; never raises, and never waits for long."""
         self._closed = True
-        self._cancel_calls()
+        self._bridge.close()
         # Shielded: a shutdown that waits for a tool is still done when the tool returns.
         done = shielded(self._thread.submit(self._shut_down))
         try:
@@ -149,7 +149,7 @@ class CodeSession:
             return await shielded(future)
         except asyncio.CancelledError:
             self._closed = True
-            self._cancel_calls()
+            self._bridge.close()
             ended = self._loop.run_in_executor(None, self._break_off)
             await asyncio.wait({ended}, timeout=BREAK_OFF_SECONDS)
             raise
@@ -163,7 +163,7 @@ class CodeSession:
 
     def _start(self, variables: dict[str, Any]) -> None:
         self._interpreter = interpreter = made_by(self._factory)
-        tools = {name: self._bridge(tool) for name, tool in self._tools.items()}
+        tools = {name: self._bridged(tool) for name, tool in self._tools.items()}
         equip(interpreter, tools, self._outer)
         if self._closed:
             return
@@ -184,10 +184,6 @@ class CodeSession:
                 f"The input {name!r} ({type(value).__name__}) cannot be made in this interpreter: "
                 f"{error}\nGive it as plain data, or choose another interpreter_factory."
             ) from error
-
-    def _cancel_calls(self) -> None:
-        for call in list(self._calls):
-            call.cancel()
 
     def _break_off(self) -> None:
         """Ends the step that runs, from another thread than the one that it runs in.
@@ -214,25 +210,17 @@ class CodeSession:
         except Exception as error:  # noqa: BLE001 - the run has its answer; nothing may lose it
             logger.warning("The interpreter did not shut down cleanly: %r", error)
 
-    def _bridge(self, tool: Callable[..., Any]) -> Callable[..., Any]:
+    def _bridged(self, tool: Callable[..., Any]) -> Callable[..., Any]:
         waits, crosses = inspect.iscoroutinefunction(tool), is_ours(self._factory)
 
         @functools.wraps(tool)
         def call(*args: Any, **kwargs: Any) -> Any:
             result = tool(*args, **kwargs)
-            result = self._await(result) if waits else result
+            result = self._bridge.call(result) if waits else result
             return result if crosses else as_json(result)
 
         call.__dict__["__signature__"] = crossing(tool)
         return call
-
-    def _await(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
-        self._calls.add(future)
-        try:
-            return future.result()
-        finally:
-            self._calls.discard(future)
 
     def _failed(self, error: Exception) -> str:
         printed = getattr(error, "output", None)

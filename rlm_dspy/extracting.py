@@ -11,6 +11,7 @@ from rlm_dspy.errors import BudgetExceeded
 from rlm_dspy.event_log import EventLog
 from rlm_dspy.events import Extracted, SubQueryAnswered
 from rlm_dspy.queries.scheduler import Scheduler
+from rlm_dspy.signatures import extract_inputs
 from rlm_dspy.task import Task
 from rlm_dspy.transcript import Transcript
 
@@ -51,12 +52,13 @@ class Extraction:
         affordable = self._scheduler.room_for_findings(self._task.lm_of("extract"))
         room = min(options.extract_chars, affordable)
         given = briefing.variables(min(options.preview_chars, room // 4))
+        variables, findings = extract_inputs(self._task.outer)
+        inputs = {
+            variables: given[: room // 2],
+            findings: self._findings(room - min(len(given), room // 2)),
+        }
         try:
-            prediction = await self._ask(
-                "extract",
-                variables=given[: room // 2],
-                findings=self._findings(room - min(len(given), room // 2)),
-            )
+            prediction = await self._ask("extract", **inputs)
         except (AdapterParseError, BudgetExceeded, ProviderError) as error:
             nothing = dict.fromkeys(self._task.outer.output_fields)
             return Extracted(outputs=nothing, reason=reason, error=str(error))

@@ -159,12 +159,9 @@ class Flow:
         run = self._finish(ending)
         if self.record is not None and not self.log.run:
             self.record.finish()
-        return dspy.Prediction(
-            **ending.outputs,
-            trajectory=list(self.transcript.steps),
-            final_reasoning=ending.reasoning,
-            run=run,
-        )
+        said = {"trajectory": list(self.transcript.steps), "final_reasoning": ending.reasoning}
+        # The outputs last: `dspy.majority` votes on the last field.
+        return dspy.Prediction({**said, "run": run, **ending.outputs})
 
     def _new_scheduler(self) -> Scheduler:
         return Scheduler(self.account, self.log, self.task.options)
@@ -384,7 +381,7 @@ class Flow:
         event = await self.effect(extract)
         return Ending(event.outputs, "partial", reason, EXTRACTED)
 
-    async def _ask(self, role: str, **inputs: Any) -> Any:
+    async def _ask(self, role: str, /, **inputs: Any) -> Any:
         inputs = {**self.task.signatures_of(role), **inputs}
         lm = self.task.stand_ins.get(role)
         return await self.scheduler.call(self.task.predictors[role], role, lm, **inputs)
@@ -444,8 +441,8 @@ class Flow:
             reason=ending.reason,
             planned_by=self.planned_by,
             spend=spend,
-            events=self.log.whole(),
-            trajectory=tuple(self.transcript.steps),
+            _events=self.log.whole(),
+            _trajectory=tuple(self.transcript.steps),
             models=self.task.models,
             isolation=self._bench.isolation if self._bench else {},
         )

@@ -40,7 +40,11 @@ def prepared(
             f"Unexpected inputs not declared in the signature: {unexpected}. "
             f"It declares {list(outer.input_fields)}."
         )
-    given = {n: f.default for n, f in outer.input_fields.items() if not f.is_required()}
+    given = {
+        name: field.get_default(call_default_factory=True, validated_data=dict(inputs))
+        for name, field in outer.input_fields.items()
+        if not field.is_required() and name not in inputs
+    }
     given |= inputs
     if missing := sorted(set(outer.input_fields) - set(given)):
         raise ConfigurationError(f"Missing required inputs: {missing}.")

@@ -5,10 +5,14 @@ connections stay warm, notebooks and nested loops work, and eight threads share 
 started at first use, forgotten after a fork, and needs no shutting down: all of its threads are
 daemons of our own making, since `concurrent.futures` refuses new work as soon as the interpreter
 begins to exit, while a run may still be alive.
+
+What code of the user's raises ends the run that called it, and no other: a `SystemExit` too, which
+asyncio raises out of the loop besides.
 """
 
 import asyncio
 import concurrent.futures
+import contextlib
 import contextvars
 import os
 import queue
@@ -69,11 +73,20 @@ class ElasticExecutor(concurrent.futures.ThreadPoolExecutor):
 def run_into(
     future: concurrent.futures.Future, fn: Callable[..., Any], *args: Any, **kwargs: Any
 ) -> None:
-    """Runs `fn` and puts what it returns or raises into `future`."""
+    """Runs `fn` and puts what it returns or raises into `future`.
+
+    A `StopIteration` is put there as the cause of a `RuntimeError`, as a coroutine would have it:
+    futures of asyncio do not take it, and who waits would wait for ever.
+    """
     if not future.set_running_or_notify_cancel():
         return
     try:
         result = fn(*args, **kwargs)
+    except StopIteration as error:
+        said = f" ({error})" if str(error) else ""
+        wrapped = RuntimeError(f"StopIteration: an iterator had no next item{said}")
+        wrapped.__cause__ = error
+        future.set_exception(wrapped)
     except BaseException as error:  # noqa: BLE001 - whatever it is, it belongs to who waits
         future.set_exception(error)
     else:
@@ -129,15 +142,27 @@ if hasattr(os, "register_at_fork"):
 
 
 def private_loop() -> asyncio.AbstractEventLoop:
-    """The private loop, started at first use."""
+    """The private loop, started at first use, and anew should its thread have ended."""
     with _private.lock:
-        if _private.loop is None:
+        if _private.loop is None or _private.thread is None or not _private.thread.is_alive():
             loop = asyncio.new_event_loop()
             loop.set_default_executor(ElasticExecutor())
-            thread = threading.Thread(target=loop.run_forever, name="rlm-loop", daemon=True)
+            thread = threading.Thread(target=_serve, args=(loop,), name="rlm-loop", daemon=True)
             thread.start()
             _private.loop, _private.thread = loop, thread
         return _private.loop
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    """Runs the loop for good.
+
+    asyncio puts a `SystemExit` or `KeyboardInterrupt` of a task into its future, as it does with
+    any exception, and then raises it out of the loop as well. Who waits for the task is told; the
+    loop has lost nothing, and other runs live on it.
+    """
+    while True:
+        with contextlib.suppress(SystemExit, KeyboardInterrupt):
+            loop.run_forever()
 
 
 def on_private_loop() -> bool:
@@ -214,6 +239,15 @@ async def shielded(future: concurrent.futures.Future) -> Any:
     inner.add_done_callback(lambda done: done.cancelled() or done.exception())
     await asyncio.wait({inner})
     return inner.result()
+
+
+def callers_loop() -> asyncio.AbstractEventLoop | None:
+    """The loop that the caller runs on; None for the private one, or none."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+    return None if on_private_loop() else loop
 
 
 def refuse_own_thread() -> None:

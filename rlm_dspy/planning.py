@@ -14,6 +14,7 @@ import dspy
 from dspy.utils.exceptions import AdapterParseError, ContextWindowExceededError
 
 from rlm_dspy.adapters import split_reply
+from rlm_dspy.demos import turns_of
 from rlm_dspy.dspy_errors import ProviderError
 from rlm_dspy.event_log import EventLog
 from rlm_dspy.events import Folded, Planned
@@ -22,7 +23,6 @@ from rlm_dspy.models.several import each_lm
 from rlm_dspy.models.tokens import tokens_in
 from rlm_dspy.queries.scheduler import Scheduler
 from rlm_dspy.queries.sizing import MESSAGE_OVERHEAD
-from rlm_dspy.signatures import turns_of
 from rlm_dspy.task import Task
 from rlm_dspy.transcript import Transcript
 from rlm_dspy.turns import Fold, after_refusal, at_most_tokens, folded, next_fold, said_in

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import dspy
+from dspy.dsp.utils.settings import main_thread_config
+from dspy.utils.usage_tracker import UsageTracker
 
 
 class Waited(Protocol):
@@ -39,7 +41,53 @@ class Submission:
     number: int
 
 
-_in_flight: dict[tuple[Any, ...], tuple[Submission, Waited]] = {}
+class Flight:
+    """One run that several submissions may wait for.
+
+    What it adds to the trace and to the usage is kept apart until it ends, so that each submission
+    gets all of it, whichever dspy takes; and once, where they share a trace.
+
+    Args:
+        submission: The submission that starts it.
+        start: Starts it.
+    """
+
+    def __init__(self, submission: Submission, start: Callable[[], Waited]):
+        self.number = submission.number
+        self._batch = submission.batch
+        self._told: list[Any] = []  # the traces and trackers that have it
+        self._trace: list[Any] = []
+        self._usage = UsageTracker()
+        settings = dspy.settings
+        # The global trace is that of all threads already.
+        traced = settings.trace is not None and settings.trace is not main_thread_config.trace
+        apart: dict[str, Any] = {"trace": self._trace} if traced else {}
+        if settings.usage_tracker is not None:
+            apart["usage_tracker"] = self._usage
+        with dspy.context(**apart):
+            self.run = start()
+
+    def tell(self) -> None:
+        """Adds what the run did to the calling thread's trace and usage."""
+        trace, tracker = dspy.settings.trace, dspy.settings.usage_tracker
+        if trace is not None and self._is_new(trace):
+            for entry in list(self._trace):
+                if len(trace) >= dspy.settings.max_trace_size:
+                    trace.pop(0)
+                trace.append(entry)
+        if tracker is not None and self._is_new(tracker):
+            for lm, entries in list(self._usage.usage_data.items()):
+                for entry in entries:
+                    tracker.add_usage(lm, entry)
+
+    def _is_new(self, teller: Any) -> bool:
+        with _guard:
+            known = any(teller is other for other in self._told)
+            self._told.append(teller)
+        return not known
+
+
+_in_flight: dict[tuple[Any, ...], Flight] = {}
 _guard = threading.Lock()
 
 
@@ -73,15 +121,17 @@ def answered_once(
     key = (id(submission.batch), submission.index, id(module), id(dspy.settings.lm), given)
     with _guard:
         before = _in_flight.get(key)
-        if before is not None and before[0].number != submission.number:
-            run, own = before[1], False
-        else:
-            run, own = start(), before is None
-            if own:
-                _in_flight[key] = (submission, run)
+        joins = before is not None and before.number != submission.number
+        flight = before if joins else Flight(submission, start)
+        own = before is None
+        if own:
+            _in_flight[key] = flight
     try:
-        return run.result()
+        result = flight.run.result()
+        # dspy sets each one's usage: a joined run's result has to be another object.
+        return result.copy() if joins else result
     finally:
+        flight.tell()
         if own:
             with _guard:
                 _in_flight.pop(key, None)

@@ -5,6 +5,7 @@ its predictors: `forward` changes nothing on it.
 """
 
 import functools
+from asyncio import AbstractEventLoop
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -24,7 +25,7 @@ from rlm_dspy.interpreters import (
     is_ours,
     refuse_unisolated,
 )
-from rlm_dspy.loop import refuse_own_thread
+from rlm_dspy.loop import callers_loop, refuse_own_thread
 from rlm_dspy.models import sub_models
 from rlm_dspy.options import RLMOptions
 from rlm_dspy.privacy import permitted
@@ -44,7 +45,9 @@ from rlm_dspy.signatures import (
     SubQuery,
     extract_signature,
     outer_signature,
+    own,
     plan_signature,
+    refuse_taken,
 )
 from rlm_dspy.starting import RunHandle
 from rlm_dspy.streaming import blocking, streamed
@@ -123,14 +126,16 @@ class RLM(dspy.Module):
         self.budget = budget or Budget()
         self.recipe = Recipe.of(recipe)
         self.options = options or RLMOptions()
+        if self.options.route == "direct":
+            refuse_taken(self.signature)
         self._tools = normalized(tools, self.signature)
         self._sub_lm = Shared(sub_models(sub_lm))
         self._interpreter_factory = checked_factory(interpreter_factory)
         self._runtime = instructions_of(self._interpreter_factory)
         self.plan = LeanPredict(plan_signature(self.signature, self._runtime))
-        self.sub_query = LeanPredict(SubQuery)
+        self.sub_query = LeanPredict(own(SubQuery))
         self.extract = LeanPredict(extract_signature(self.signature))
-        self.direct = LeanPredict(self.signature)
+        self.direct = LeanPredict(own(self.signature))
 
     @property
     def tools(self) -> dict[str, dspy.Tool]:
@@ -175,8 +180,12 @@ class RLM(dspy.Module):
         return answered_once(self, inputs, blocking(start))
 
     async def aforward(self, *, interpreter_factory: Any = None, **inputs: Any) -> dspy.Prediction:
-        """`forward` for asynchronous code; cancelling it ends the run."""
-        return await self.launch(inputs, interpreter_factory=interpreter_factory).wait()
+        """`forward` for asynchronous code; cancelling it ends the run.
+
+        Asynchronous tools run on the caller's loop.
+        """
+        start = functools.partial(self.launch, inputs, interpreter_factory=interpreter_factory)
+        return await start(adapt=self._with_tools_here).wait()
 
     def run(self, query: str, context: Any) -> tuple[Any, Run]:
         """The one-line form, for a signature with the inputs `context` and `query`.
@@ -218,7 +227,7 @@ class RLM(dspy.Module):
             ...     print(getattr(event, "kind", event))
         """
         start = functools.partial(self.launch, inputs, interpreter_factory=interpreter_factory)
-        return streamed(start)
+        return streamed(functools.partial(start, adapt=self._with_tools_here))
 
     def start(
         self,
@@ -395,7 +404,7 @@ class RLM(dspy.Module):
             predictors={n: getattr(self, n) for n in ("plan", "sub_query", "extract", "direct")},
             sub_lm=self.sub_lm,
             tools=self._tools,
-            calls={n: callable_of(t, self.options.tool_seconds) for n, t in self._tools.items()},
+            calls=self._calls(None),
             factory=factory,
             ours=is_ours(factory),
             signatures=self._signatures(instructions_of(factory)),
@@ -410,6 +419,14 @@ class RLM(dspy.Module):
             seeded=isinstance(factory, functools.partial) and factory.func is RestrictedInterpreter,
             program=type(self).__name__,
         )
+
+    def _calls(self, loop: AbstractEventLoop | None) -> dict[str, Callable[..., Any]]:
+        seconds = self.options.tool_seconds
+        return {name: callable_of(tool, seconds, loop) for name, tool in self._tools.items()}
+
+    def _with_tools_here(self, task: Task) -> Task:
+        """A task whose asynchronous tools run on the caller's loop: what they hold may need it."""
+        return replace(task, calls=self._calls(callers_loop()))
 
     def _signatures(self, runtime: str) -> dict[str, Any]:
         """What the planner is asked with on another interpreter than the module's own."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rlm_dspy.models.tokens import tokens_in
+from rlm_dspy.signatures import taken_inputs
 from rlm_dspy.task import Task
 
 # A text with more characters for each token that is allowed is not counted: hardly any has so many.
@@ -23,6 +24,8 @@ def fits_directly(task: Task, inputs: Mapping[str, Any]) -> bool:
         task: What the run does.
         inputs: Its inputs, as the REPL gets them.
     """
+    if taken_inputs(task.outer):
+        return False
     most = task.options.direct_below_tokens
     characters = sum(len(value) if hasattr(value, "__len__") else 8 for value in inputs.values())
     if characters > most * _MOST_CHARS:

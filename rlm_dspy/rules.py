@@ -9,12 +9,16 @@ from collections.abc import Mapping
 from typing import Any
 
 import dspy
+from dspy.adapters.types.base_type import CUSTOM_TYPE_START_IDENTIFIER
+from dspy.adapters.types.base_type import Type as DspyType
 from dspy.adapters.utils import serialize_for_json
 
-from rlm_dspy.citations import holds_citations
-from rlm_dspy.coercion import type_name
+from rlm_dspy.citations import Citation, holds_citations
+from rlm_dspy.coercion import has_shape, schema_of, type_name
 from rlm_dspy.coverage import Coverage
-from rlm_dspy.files import holds_files
+from rlm_dspy.fencing import Neutral, neutral
+from rlm_dspy.files import File, holds_files
+from rlm_dspy.signatures import description, is_special
 
 _CONTEXT = """\
 {text}.search('words', k=3): best passages. {text}.grep(r'regex'): lines. {text}[a:b], \
@@ -79,6 +83,11 @@ def rules(
     """
     outputs = outer.output_fields
     types = ", ".join(f"{name}: {type_name(f.annotation)}{_desc(f)}" for name, f in outputs.items())
+    shapes = [
+        f"\n{name} as plain data, by JSON schema: {schema_of(field.annotation)}"
+        for name, field in outputs.items()
+        if has_shape(field.annotation, but=(File, Citation)) and not is_special(field.annotation)
+    ]
     lines = ["Functions, already defined:"]
     if ours and text:
         lines.append(_CONTEXT.format(text=text))
@@ -102,7 +111,7 @@ def rules(
     lines.append(
         _END.format(
             submit=", ".join(f"{name}=…" for name in outputs),
-            types=types,
+            types=types + "".join(shapes),
             look=look,
             example=f"{first}='Eva Roth'" + ("" if len(outputs) == 1 else ", …"),
         )
@@ -124,12 +133,22 @@ def variables(
         whole: Up to which length an input is shown whole, characters.
 
     Returns:
-        A few lines a variable. Values are Python literals, which cannot close their own quotes.
+        A few lines a variable. Values are Python literals, which cannot close their own quotes;
+        images and other types of dspy are as its adapters send them.
     """
-    return "\n".join(
-        _variable(name, value, outer.input_fields.get(name), preview, whole)
+    fields = outer.input_fields
+    told = {name: f"{name}{_desc(fields[name]) if name in fields else ''}" for name in inputs}
+    typed = {name: marked for name, value in inputs.items() if (marked := _typed(value))}
+    said = {
+        name: _variable(told[name], value, preview, whole)
         for name, value in inputs.items()
-    )
+        if name not in typed
+    }
+    if not typed:
+        return "\n".join(said.values())
+    shown = {name: f"{told[name]}:\n{marked}" for name, marked in typed.items()}
+    shown |= {name: neutral(text) for name, text in said.items()}
+    return Neutral("\n".join(shown[name] for name in inputs))
 
 
 def unread(coverage: Coverage, wanted: float, inputs: Mapping[str, Any]) -> str:
@@ -180,19 +199,28 @@ def next_step(step: int, steps: int, inputs: Mapping[str, Any]) -> str:
     )
 
 
-def _variable(name: str, value: Any, field: Any, preview: int, whole: int) -> str:
-    desc = _desc(field) if field is not None else ""
+def _typed(value: Any) -> str | None:
+    """One value of dspy's own types, or a list of some, with the markers that its adapters read."""
+    items = value if type(value) in (list, tuple) else [value]
+    if not items or not all(isinstance(item, DspyType) for item in items):
+        return None
+    texts = [str(serialize_for_json(item)) for item in items]
+    marked = all(text.startswith(CUSTOM_TYPE_START_IDENTIFIER) for text in texts)
+    return "\n".join(texts) if marked else None
+
+
+def _variable(told: str, value: Any, preview: int, whole: int) -> str:
     if hasattr(value, "rlm_preview"):
         setup = value.sandbox_setup().strip()
-        return f"{name}{desc}: {value.rlm_preview()}" + (f"\n  after: {setup}" if setup else "")
+        return f"{told}: {value.rlm_preview()}" + (f"\n  after: {setup}" if setup else "")
     if hasattr(value, "describe"):
-        return f"{name}{desc}: {value.describe()}\n{_ends(value, preview)}"
+        return f"{told}: {value.describe()}\n{_ends(value, preview)}"
     text = value if isinstance(value, str) else _json(value)
     if len(text) <= whole:
-        return f"{name}{desc} = {value!r}" if isinstance(value, str) else f"{name}{desc} = {text}"
+        return f"{told} = {value!r}" if isinstance(value, str) else f"{told} = {text}"
     kind = type(value).__name__
     size = f"{len(value):,} items, " if isinstance(value, (list, dict, tuple)) else ""
-    return f"{name}{desc}: {kind}, {size}{len(text):,} characters\n{_ends(text, preview)}"
+    return f"{told}: {kind}, {size}{len(text):,} characters\n{_ends(text, preview)}"
 
 
 def _ends(text: Any, preview: int) -> str:
@@ -205,8 +233,8 @@ def _json(value: Any) -> str:
 
 
 def _desc(field: Any) -> str:
-    desc = (field.json_schema_extra or {}).get("desc") or ""
-    return "" if not desc or desc.startswith("${") else f" ({desc})"
+    said = description(field)
+    return f" ({said})" if said else ""
 
 
 def _call(tool: dspy.Tool) -> str:

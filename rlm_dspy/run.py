@@ -21,8 +21,8 @@ class Run:
         reason: Why it is not completed, or "not_found"; empty otherwise.
         planned_by: "model", "recipe", "direct" or "phase0".
         spend: What it cost.
-        events: Everything that happened, in order.
-        trajectory: The steps, each with reasoning, code and output, as `dspy.RLM` has them.
+        _events: See `events`.
+        _trajectory: See `trajectory`.
         models: The models' names, by "main" and "sub".
         isolation: Which of the REPL's isolation layers were active; empty for another interpreter.
     """
@@ -32,10 +32,21 @@ class Run:
     reason: str
     planned_by: PlannedBy
     spend: Spend
-    events: tuple[Event, ...] = field(repr=False)
-    trajectory: tuple[dict[str, Any], ...] = field(repr=False)
+    # Private names: `dspy.streaming.streaming_response` writes a dataclass's other fields as JSON.
+    _events: tuple[Event, ...] = field(repr=False)
+    _trajectory: tuple[dict[str, Any], ...] = field(repr=False)
     models: dict[str, str] = field(default_factory=dict)
     isolation: dict[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """Everything that happened, in order."""
+        return self._events
+
+    @property
+    def trajectory(self) -> tuple[dict[str, Any], ...]:
+        """The steps, each with reasoning, code and output, as `dspy.RLM` has them."""
+        return self._trajectory
 
     @property
     def citations(self) -> tuple[Citation, ...]:

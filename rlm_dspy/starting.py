@@ -85,7 +85,7 @@ class RunHandle:
             if recorder is not None and record is not None and record.mode == "resume":
                 recorder.release(record.state)
             raise
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, SystemExit, KeyboardInterrupt):
             if recorder is not None:  # as if its process had died: it may be resumed
                 recorder.release("running")
             raise

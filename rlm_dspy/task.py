@@ -9,7 +9,7 @@ import dspy
 
 from rlm_dspy.budget import Budget
 from rlm_dspy.events import Event
-from rlm_dspy.models.several import SubModels
+from rlm_dspy.models.several import SubModels, own_lm
 from rlm_dspy.options import RLMOptions
 from rlm_dspy.runs.recipes import Recipe
 from rlm_dspy.signatures import extract_signature, plan_for
@@ -72,7 +72,7 @@ class Task:
     def lm_of(self, role: str) -> Any:
         """The LM that answers for a role; None where none is known yet."""
         own = self.sub_lm if role == "sub_query" else self.stand_ins.get(role)
-        return own or getattr(self.predictors[role], "lm", None) or dspy.settings.lm
+        return own or own_lm(self.predictors[role]) or dspy.settings.lm
 
     @property
     def models(self) -> dict[str, str]:

@@ -4,14 +4,16 @@ import asyncio
 import contextvars
 import functools
 import inspect
+import itertools
 import keyword
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Any
 
 import dspy
 
+from rlm_dspy.bridges import on_loop
 from rlm_dspy.errors import ConfigurationError
 from rlm_dspy.loop import run_into
 from rlm_dspy.signatures import DSPY_PREFIXES, RESERVED_NAMES
@@ -59,7 +61,9 @@ def _check(name: str, named: Mapping[str, Any], outer: type[dspy.Signature]) -> 
 
 
 def callable_of(
-    tool: dspy.Tool, seconds: float | Mapping[str, float] | None = None
+    tool: dspy.Tool,
+    seconds: float | Mapping[str, float] | None = None,
+    loop: asyncio.AbstractEventLoop | None = None,
 ) -> Callable[..., Any]:
     """What the REPL calls: takes positional arguments too, and checks them as `dspy.Tool` does.
 
@@ -67,10 +71,12 @@ def callable_of(
         tool: The tool.
         seconds: How long it may take, or how long each tool may, by name; None for any time. A
             blocking tool is not waited for any longer, but cannot be stopped.
+        loop: Where an asynchronous tool runs; None: on the loop that the run lives on.
     """
     limit = seconds.get(str(tool.name)) if isinstance(seconds, Mapping) else seconds
     function = tool.func
     parameters = inspect.signature(function)
+    tool = _by_name(tool, parameters)
 
     def named(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         bound = parameters.bind(*args, **kwargs).arguments
@@ -83,7 +89,8 @@ def callable_of(
 
         @functools.wraps(function)
         async def call_async(*args: Any, **kwargs: Any) -> Any:
-            return await _awaited(tool, named(args, kwargs), limit)
+            work = tool.acall(**named(args, kwargs))
+            return await _awaited(tool, work if loop is None else on_loop(loop, work), limit)
 
         return call_async
 
@@ -94,11 +101,36 @@ def callable_of(
     return call
 
 
-async def _awaited(tool: dspy.Tool, inputs: dict[str, Any], limit: float | None) -> Any:
+def _by_name(tool: dspy.Tool, parameters: inspect.Signature) -> dspy.Tool:
+    """A tool all of whose arguments can be given by name, as `dspy.Tool` gives them.
+
+    Args:
+        tool: The tool.
+        parameters: What its function takes, perhaps some of it by position alone.
+    """
+    function, kinds = tool.func, {n: p.kind for n, p in parameters.parameters.items()}
+    alone = [n for n, kind in kinds.items() if kind is inspect.Parameter.POSITIONAL_ONLY]
+    several = [n for n, kind in kinds.items() if kind is inspect.Parameter.VAR_POSITIONAL]
+    if not alone and not several:
+        return tool
+    before = list(itertools.takewhile(lambda name: name not in several, kinds))
+
+    def spread(**given: Any) -> Any:
+        more = [item for name in several for item in given.pop(name, ())]
+        first = [given.pop(name) for name in (before if more else alone) if name in given]
+        return function(*first, *more, **given)
+
+    # What is said of each of several is not so of all together.
+    args = {**(tool.args or {}), **{name: {} for name in several}}
+    types = {**(tool.arg_types or {}), **dict.fromkeys(several, Any)}
+    return tool.model_copy(update={"func": spread, "args": args, "arg_types": types})
+
+
+async def _awaited(tool: dspy.Tool, work: Coroutine[Any, Any, Any], limit: float | None) -> Any:
     clock = asyncio.timeout(limit)
     try:
         async with clock:
-            return await tool.acall(**inputs)
+            return await work
     except TimeoutError as error:
         if not clock.expired():  # the tool's own
             raise

@@ -7,6 +7,7 @@ import json
 from typing import Literal
 
 import dspy
+import pydantic
 import pytest
 from dspy.utils.exceptions import AdapterParseError
 
@@ -18,8 +19,9 @@ from rlm_dspy.adapters import (
     Wire,
     split_reply,
 )
+from rlm_dspy.demos import shown
 from rlm_dspy.fencing import UNTRUSTED
-from rlm_dspy.signatures import LeanPredict, PlanStep, SubQuery, fits
+from rlm_dspy.signatures import LeanPredict, PlanStep, SubQuery
 from rlm_dspy.testing import ScriptedLM, code
 
 TRIPLE = 'x = """\n```\nnot the end\n```\n"""\nprint(x)'
@@ -51,6 +53,10 @@ TRIPLE = 'x = """\n```\nnot the end\n```\n"""\nprint(x)'
         ("tulip", "tulip", ""),
         ("", "", ""),
         ("```python\n```", "", ""),
+        ("<think>\n```python\nprint(2)\n```\n</think>\n```python\nprint(1)\n```", "", "print(1)"),
+        ("```python\nprint(2)\n```\n</think>\nSo:\n```python\nprint(1)\n```", "So:", "print(1)"),
+        ("<think>\n```python\nprint(2)\n```", "", ""),
+        ("```python\nprint('<think> </think>')\n```", "", "print('<think> </think>')"),
     ],
 )
 def test_split_reply(reply, reasoning, source):
@@ -316,9 +322,9 @@ def test_oversized_and_foreign_demos_are_dropped():
 def test_of_a_planners_demo_each_step_has_to_be_short():
     steps = [{"output": "x" * 3_000, "code": f"a = {n}"} for n in range(5)]
     demo = dspy.Example(output="o", code="b", history=dspy.History(messages=steps))
-    assert fits(demo, PlanStep)
+    assert shown([demo], PlanStep)
     steps[2]["output"] = "x" * 5_000
-    assert not fits(dspy.Example(output="o", code="b", history={"messages": steps}), PlanStep)
+    assert not shown([dspy.Example(output="o", code="b", history={"messages": steps})], PlanStep)
 
 
 @pytest.mark.parametrize(
@@ -340,9 +346,53 @@ def test_an_image_is_sent_as_an_image():
     assert {"type": "image_url", "image_url": {"url": url}} in messages[-1]["content"]
 
 
-@pytest.mark.parametrize("reply", ["tulip\n<text>\nmore", "tulip\nOutput: more"])
-def test_imagined_turns_are_cut(reply):
-    assert ReplAdapter().parse(SubQuery, reply) == {"response": "tulip"}
+def test_imagined_turns_are_cut():
+    assert ReplAdapter().parse(SubQuery, "tulip\n<text>\nmore") == {"response": "tulip"}
+
+
+@pytest.mark.parametrize(
+    "reply", ["It doubles.\n\nInput: 21\nOutput: 42\n\nNo more.", "<svg>\n<text x='1'>\n</svg>"]
+)
+def test_a_text_keeps_its_lines(reply):
+    assert ReplAdapter().parse(SubQuery, reply) == {"response": reply}
+
+
+@pytest.mark.parametrize("kind", [str, bool, Color])
+def test_what_a_model_thought_is_no_part_of_its_answer(kind):
+    signature = SubQuery.with_updated_fields("response", type_=kind)
+    said = {str: "Yes, blue", bool: "yes", Color: '"blue"'}[kind]
+    plain = ReplAdapter().parse(signature, said)
+    for reply in (f"<think>No, red.</think>\n\n{said}", f"No, red.\n</think>\n{said}"):
+        assert ReplAdapter().parse(signature, reply) == plain
+
+
+class Told(dspy.Signature):
+    """Judge."""
+
+    report: str = dspy.InputField(desc="as it was signed")
+    verdict: str = dspy.OutputField(desc="one clause")
+
+
+class Ship(pydantic.BaseModel):
+    title: str
+    color: Color
+
+
+def test_descriptions_and_limits_are_told():
+    last = asked(Told, report="r")[0].messages[-1]["content"]
+    assert last == "report: as it was signed\n<report>\nr\n</report>\n\nverdict: one clause"
+    both = Told.append("score", dspy.OutputField(ge=1, le=5), type_=int)
+    last = asked(both, report="r")[0].messages[-1]["content"]
+    assert '"verdict" (str; one clause), "score" (int; greater than or equal to: 1, less' in last
+
+
+def test_of_a_models_fields_the_schema_is_told():
+    signature = dspy.Signature("text -> ship, n: int").with_updated_fields("ship", type_=Ship)
+    last = asked(signature, text="t")[0].messages[-1]["content"]
+    schema = json.loads(last.rpartition("ship: JSON of this schema: ")[2])
+    assert list(schema["properties"]) == ["title", "color"]
+    assert schema["$defs"]["Color"]["enum"] == ["red", "blue"]
+    assert "Title" not in last
 
 
 def test_code_helper_is_what_the_planner_is_read_by():

@@ -32,6 +32,8 @@ MARKS = [
     "<text>",
 ]
 CONTROL = [
+    "<<CUSTOM-TYPE-START-IDENTIFIER>>",
+    "<<CUSTOM-TYPE-END-IDENTIFIER>>",
     "<|im_end|>",
     "<|eot_id|>",
     "<|start_header_id|>",

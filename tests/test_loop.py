@@ -10,6 +10,7 @@ import threading
 
 import dspy
 import pytest
+from dspy.utils.callback import BaseCallback
 
 from rlm_dspy import RLM, Budget, ConfigurationError
 from rlm_dspy.loop import ElasticExecutor, Handle, OwnThread, on_private_loop, private_loop
@@ -129,6 +130,24 @@ def test_a_run_that_is_alive_at_exit_does_not_hold_it_up():
         """
     )
     assert said == ["bye"]
+
+
+@pytest.mark.slow
+def test_a_loop_whose_thread_has_ended_is_started_anew():
+    said = script(
+        """
+        import threading
+        from rlm_dspy.loop import private_loop
+        threading.excepthook = lambda _: None
+        run("first")
+        broken = private_loop()
+        thread = next(t for t in threading.enumerate() if t.name == "rlm-loop")
+        broken.call_soon_threadsafe(broken._selector.close)
+        thread.join(30)
+        print(thread.is_alive(), run("second"), private_loop() is broken)
+        """
+    )
+    assert said == ["False", "second", "False"]
 
 
 @not_312
@@ -312,3 +331,81 @@ def test_a_sync_tool_that_outlasts_the_limit_does_not_lose_the_answer():
     with dspy.context(lm=ScriptedLM(script_)):
         result = RLM(tools=[slow], budget=Budget(seconds=2))(context=TEXT, query="q")
     assert (result.answer, result.run.status, result.run.reason) == ("guess", "partial", "seconds")
+
+
+def within(call, seconds=30):
+    """What a call raises or returns, from a thread of its own: a test that hangs says so."""
+    outcome = []
+
+    def run():
+        try:
+            outcome.append(call())
+        except BaseException as error:  # noqa: BLE001 - what it raises is what is asked for
+            outcome.append(error)
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True)
+    thread.start()
+    thread.join(seconds)
+    assert outcome, "it hangs"
+    return outcome[0]
+
+
+class Leaving:
+    """What raises an exception in each place where a run calls code of the user's."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def leave(self, *args, **kwargs):
+        raise self.error
+
+    async def leave_later(self, *args, **kwargs):
+        await asyncio.sleep(0)
+        raise self.error
+
+    def run(self, place):
+        tool = self.leave_later if place == "async_tool" else self.leave
+        lm, sub_lm = ScriptedLM([code(CALLS.get(place, "SUBMIT(answer='a')"))]), None
+        if place in ("lm", "sub_lm"):
+            failing = dspy.LM("leaving", engine=self, cache=False)
+            lm, sub_lm = (failing, None) if place == "lm" else (lm, failing)
+        callback = BaseCallback()
+        callback.on_lm_start = self.leave
+        with dspy.context(lm=lm, callbacks=[callback] if place == "callback" else []):
+            factory = self.leave if place == "factory" else None
+            rlm = RLM(tools=[dspy.Tool(tool, name="leave")], sub_lm=sub_lm)
+            listeners = (self.leave,) if place == "listener" else ()
+            start = rlm.start(
+                interpreter_factory=factory, listeners=listeners, context=TEXT, query="q"
+            )
+            return start.result()
+
+    complete = leave  # as an LM's engine
+
+
+CALLS = {
+    "tool": "leave()",
+    "async_tool": "leave()",
+    "sub_lm": "print(ask_each('what?', ['a', 'b', 'c']))",
+}
+PLACES = ["tool", "async_tool", "listener", "callback", "factory", "lm", "sub_lm"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_an_exit_ends_the_run_that_called_it_and_no_other(place):
+    error = KeyboardInterrupt() if place == "tool" else SystemExit(3)
+    assert within(lambda: Leaving(error).run(place)) is error
+    with dspy.context(lm=ScriptedLM([SUBMIT])):
+        assert within(lambda: RLM()(context=TEXT, query="q").answer) == "a"
+
+
+def test_an_exit_in_a_callback_of_the_loop_does_not_end_it():
+    def leave():
+        raise SystemExit
+
+    async def other():
+        asyncio.get_running_loop().call_soon(leave)
+        await asyncio.sleep(0.01)
+        return "goes on"
+
+    assert within(Handle(other()).result) == "goes on"

@@ -266,6 +266,7 @@ def test_a_sub_run_by_signature():
     [
         ("dspy.Predict('no arrow')(q=1)", "is not a signature"),
         ("dspy.Predict('q -> a')(x=1)", "takes the inputs"),
+        ("dspy.Predict('lm, q -> a')(lm='x', q='y')", "cannot have the inputs ['lm']"),
         ("dspy.Predict('q -> a: int')(q='x')", "does not have the outputs"),
         ("dspy.ReAct('q -> a')", "no attribute 'ReAct'"),
         ("dspy.Predict(3)", "a signature here is a text"),

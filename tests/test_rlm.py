@@ -151,7 +151,7 @@ def test_empty_context_is_refused():
 
 
 def test_no_lm_is_a_clear_error():
-    with pytest.raises(ConfigurationError, match="No LM is loaded"):
+    with pytest.raises(ConfigurationError, match=r"No LM is loaded.*\(lm=resolve_lm\(\)\)"):
         RLM()(context=TEXT, query="q")
 
 
@@ -385,3 +385,34 @@ def test_inputs_may_be_called_as_arguments_of_other_methods_are():
         result = rlm(context="text", notes="no", listeners="body")
     assert result.answer == "nobody"
     assert rlm.replay(result.run.id).answer == "nobody"
+
+
+def test_a_majority_votes_on_the_last_output():
+    ports = ["Ulm", "Bonn", "Ulm"]
+    lm = ScriptedLM([code(f"SUBMIT(ship='{n}', port='{port}')") for n, port in enumerate(ports)])
+    programs = [RLM("context, query -> ship, port") for _ in range(3)]
+    with dspy.context(lm=lm):
+        voted = dspy.Ensemble(reduce_fn=dspy.majority).compile(programs)(context=TEXT, query="q")
+    assert voted.port == "Ulm"
+    assert voted.run.status == "completed"
+    assert list(voted.keys())[-2:] == ["ship", "port"]
+
+
+def test_an_output_may_be_called_as_an_argument_of_a_prediction():
+    result, _ = run([code("SUBMIT(base='b', self='s')")], "context, query -> base, self")
+    assert (result.base, result["self"]) == ("b", "s")
+
+
+class Defaults(dspy.Signature):
+    """Answer."""
+
+    context: str = dspy.InputField()
+    tags: list[str] = dspy.InputField(default_factory=list)
+    answer: str = dspy.OutputField()
+
+
+def test_an_input_that_is_left_out_is_made_by_its_factory():
+    source = code("tags.append('x')\nSUBMIT(answer=str(tags))")
+    for _ in range(2):
+        result, _ = run([source], Defaults, inputs={"context": TEXT})
+        assert result.answer == "['x']"

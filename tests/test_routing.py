@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import dspy
 import pytest
 
 from rlm_dspy import Context, RLMOptions
@@ -11,7 +12,8 @@ from rlm_dspy.routing import fits_directly
 def fits(text, most, model="unknown/model"):
     lm = SimpleNamespace(model=model, kwargs={})
     options = RLMOptions(direct_below_tokens=most)
-    task = SimpleNamespace(options=options, lm_of=lambda role: lm)
+    outer = dspy.Signature("context, query -> answer")
+    task = SimpleNamespace(options=options, outer=outer, lm_of=lambda role: lm)
     return fits_directly(task, {"context": text, "query": "q"})
 
 

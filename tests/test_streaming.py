@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import threading
 import uuid
 
@@ -258,3 +259,14 @@ async def test_an_engine_without_an_asynchronous_side_still_answers():
     with dspy.context(lm=lm):
         items = await read(dspy.streamify(RLM())(**GIVEN))
     assert items[-1].answer == "tulip"
+
+
+async def test_a_service_can_send_the_result_as_json():
+    with dspy.context(lm=ScriptedLM([SUBMIT])):
+        sent = await read(dspy.streaming.streaming_response(dspy.streamify(RLM())(**GIVEN)))
+    assert sent[-1] == "data: [DONE]\n\n"
+    said = json.loads(sent[-2].removeprefix("data: "))["prediction"]
+    assert said["answer"] == "tulip"
+    assert said["run"]["status"] == "completed"
+    assert said["run"]["spend"]["calls"] == 1
+    assert "tulip. The vault" not in sent[-2], "the prompts are in it"

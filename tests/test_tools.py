@@ -71,3 +71,38 @@ def test_it_sees_the_callers_settings():
         return dspy.settings.lm.model
 
     assert run(slow, 30) == "scripted"
+
+
+@pytest.mark.parametrize("seconds", [None, 30])
+def test_one_that_finds_nothing_is_an_error_to_see(seconds):
+    def slow(n: int) -> str:
+        return next(word for word in ["a", "b"] if word == "z")
+
+    assert run(slow, seconds) == "StopIteration: an iterator had no next item"
+
+
+def many(*names: int, **more: int) -> str:
+    return f"{names} {more}"
+
+
+def mixed(first: str, /, second: str = "-", *rest: str) -> str:
+    return f"{first} {second} {rest}"
+
+
+async def awaited(*names: int) -> str:
+    return str(names)
+
+
+@pytest.mark.parametrize(
+    ("tool", "call", "said"),
+    [
+        (many, "many(1, 2, k=3)", "(1, 2) {'k': 3}"),
+        (many, "many()", "() {}"),
+        (mixed, "mixed('a')", "a - ()"),
+        (mixed, "mixed('a', second='b')", "a b ()"),
+        (mixed, "mixed('a', 'b', 'c', 'd')", "a b ('c', 'd')"),
+        (awaited, "awaited(1, 2)", "(1, 2)"),
+    ],
+)
+def test_a_tool_may_take_arguments_by_position_alone(tool, call, said):
+    assert run(tool, None, f"SUBMIT(answer={call})") == said

@@ -6,7 +6,7 @@ the scorer's gold: a text; for "ruler" a text or a list of texts, for "oolong_pa
 of ints, for "graphwalks" a list of texts (where a column has only texts, the list as JSON). Without
 a `metric` it is compared by "exact" (see `eval.metrics`), which takes any of a list. All other
 columns become attributes of the example; "oolong_synth" needs `answer_type`, "mrcr" `prefix`. Ids
-are unique, and what is null is as if it were not there.
+are unique, a row's number where it gives none; what is null is as if it were not there.
 
     python -m eval run folder:questions.jsonl
     python -m eval run folder:OWNER/NAME@REVISION:SPLIT
@@ -30,15 +30,20 @@ import dspy
 
 from eval import hub
 from eval.hashing import hashed
-from eval.metrics import metric_named
+from eval.jsonl import json_object
+from eval.metrics import METRICS, metric_named
 from eval.tasks.task import Task
 from eval.tokens import approximate_tokens
 from rlm_dspy import ConfigurationError, ContextError
 
 COLUMNS = ("context", "question", "answer")
 DEFAULT_METRIC = "exact"
-_HUB = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w./-]+))?(?::(?P<split>[\w-]+))?")
-_FILES = {".jsonl": "JSON lines", ".csv": "CSV with a header"}
+_HUB = re.compile(
+    r"(?P<repo>\w[\w.-]*/[\w.-]+?)(?:@(?P<revision>[\w./-]+))?(?::(?P<split>[\w-]+))?"
+)
+_FILES = (".jsonl", ".csv")
+# The ending of a file: letters and digits, unlike those of "data-1.0" and of "data.v2:train".
+_ENDING = re.compile(r"\.[a-z]\w*", re.IGNORECASE)
 
 
 def load(
@@ -63,15 +68,16 @@ def load(
         The examples, in the order of the data.
 
     Raises:
-        ConfigurationError: No data is named, a row lacks a column or has an unknown metric or an
-            answer that its metric cannot score, two rows have one id, or `n` is below 1.
+        ConfigurationError: No data is named, or a file of another kind; a row lacks a column or has
+            an unknown metric, an answer that its metric cannot score or a context or a question
+            that is no text; two rows have one id; or `n` is below 1.
         ContextError: The data cannot be read, or holds no row.
     """
     if not part:
         raise ConfigurationError("The task 'folder' needs data: write folder:questions.jsonl.")
     if n < 1:
         raise ConfigurationError(f"n={n} examples: write a number above 0.", n=n)
-    examples = [_example(row, number, part, seed) for number, row in enumerate(_rows(part))]
+    examples = [_example(row, number, part, seed) for number, row in enumerate(_rows(part), 1)]
     _require_unique(examples, part)
     if not examples:
         raise ContextError(f"{part} holds no rows.")
@@ -83,12 +89,19 @@ def load(
 
 def _rows(part: str) -> Iterator[dict[str, Any]]:
     path = Path(part)
-    if path.suffix in _FILES:
+    ending = path.suffix.lower()
+    if ending in _FILES:
         try:
             text = path.read_text(encoding="utf-8-sig")
-            yield from _jsonl(path, text) if path.suffix == ".jsonl" else _csv(text)
+            yield from _jsonl(path, text) if ending == ".jsonl" else _csv(text)
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise ContextError(f"{path} cannot be read: {error}.") from error
+    elif path.is_file() or ("@" not in part and _ENDING.fullmatch(ending)):
+        raise ConfigurationError(
+            f"{part!r} is the name of a file that is neither {' nor '.join(_FILES)}: write its "
+            "rows as one of them. A data set of the hub with such a name needs its split: "
+            "OWNER/NAME:SPLIT."
+        )
     elif match := _HUB.fullmatch(part):
         yield from hub.rows(match["repo"], match["revision"], match["split"] or "test")
     else:
@@ -100,13 +113,7 @@ def _rows(part: str) -> Iterator[dict[str, Any]]:
 def _jsonl(path: Path, text: str) -> Iterator[dict[str, Any]]:
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
-            try:
-                row = json.loads(line)
-            except ValueError as error:  # also an integer of too many digits
-                raise ContextError(f"Line {number} of {path} is not JSON: {error}.") from error
-            if not isinstance(row, dict):
-                raise ContextError(f"Line {number} of {path} is not a JSON object.")
-            yield row
+            yield json_object(line, f"Line {number} of {path}")
 
 
 def _csv(text: str) -> Iterator[dict[str, Any]]:
@@ -123,7 +130,17 @@ def _example(row: dict[str, Any], number: int, part: str, seed: int) -> dspy.Exa
         )
     row = {name: value for name, value in row.items() if value is not None}
     _require(COLUMNS, row, number, part, "every row")
-    metric = metric_named(_given(row, "metric", DEFAULT_METRIC))
+    for name in ("context", "question"):
+        if isinstance(row[name], (list, dict)):
+            raise ConfigurationError(
+                f"The {name} of row {number} of {part} is a {type(row[name]).__name__}: write it "
+                "as one text.",
+                row=number,
+            )
+    try:
+        metric = metric_named(_given(row, "metric", DEFAULT_METRIC))
+    except ConfigurationError as error:
+        raise ConfigurationError(f"Row {number} of {part}: {error}", row=number) from error
     filled = {name: value for name, value in row.items() if value != ""}
     _require(metric.needs, filled, number, part, f"the metric {metric.name!r}")
     context, question = str(row["context"]), str(row["question"])
@@ -133,7 +150,7 @@ def _example(row: dict[str, Any], number: int, part: str, seed: int) -> dspy.Exa
             "context": context,
             "question": question,
             "gold": _gold(row["answer"]) if metric.lists else row["answer"],
-            "id": _given(row, "id", f"{part}-{number}"),
+            "id": _given(row, "id", f"row-{number}"),  # no path: the same data by another
             "context_id": _given(row, "context_id", hashed(context)),
             "task": "folder",
             "group": _given(row, "group", "all"),
@@ -151,7 +168,7 @@ def _example(row: dict[str, Any], number: int, part: str, seed: int) -> dspy.Exa
 def _gold(answer: Any) -> Any:
     """A list, also one that is written as JSON; a text that is none as it is."""
     if isinstance(answer, str):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             written = json.loads(answer)
             return written if isinstance(written, list) else answer
     return answer
@@ -191,4 +208,5 @@ TASK = Task(
     metrics=(DEFAULT_METRIC,),
     parts={"PATH": "a .jsonl or .csv file", "OWNER/NAME@REVISION:SPLIT": "a data set of the hub"},
     load=load,
+    row_metrics=tuple(METRICS),
 )

@@ -253,4 +253,5 @@ TASK = Task(
     metrics=("ruler",),
     parts={name: str(kind) for name, kind in KINDS.items()},
     load=load,
+    groups=tuple(KINDS),
 )

@@ -144,4 +144,5 @@ TASK = Task(
     metrics=("oolong_pairs",),
     parts=PARTS,
     load=load,
+    groups=tuple(PARTS),
 )

@@ -191,4 +191,5 @@ TASK = Task(
         **{name: f"generated: {source.one}s" for name, source in SOURCES.items()},
     },
     load=load,
+    groups=GROUPS,
 )

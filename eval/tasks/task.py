@@ -20,6 +20,8 @@ class Task:
         metrics: The names of its metrics in `eval.metrics.METRICS`; the first is its score.
         parts: The parts that it has, by name, with what each is; `NAME:PART` selects one.
         load: Makes its examples; see `eval.tasks` for its arguments.
+        groups: The groups that its examples may be of, where they are known.
+        row_metrics: What each row of its data may name as its metric.
     """
 
     name: str
@@ -29,6 +31,8 @@ class Task:
     metrics: tuple[str, ...]
     parts: dict[str, str]
     load: Callable[..., list[dspy.Example]]
+    groups: tuple[str, ...] = ()
+    row_metrics: tuple[str, ...] = ()
 
 
 def one_of(part: str, parts: "dict[str, str] | tuple[str, ...]", task: str) -> str:

@@ -52,11 +52,28 @@ class DirectTruncated(dspy.Module):
             try:
                 return self.direct(context=cut(context, chars), question=question)
             except ProviderError as error:
-                if not isinstance(error.__cause__, ContextWindowExceededError):
-                    raise
-                chars = int(chars * KEPT)
-                if chars < LEAST_CHARS:
-                    raise
+                chars = shorter(chars, error)
+
+    async def aforward(self, context: str, question: str) -> dspy.Prediction:
+        """`forward` for asynchronous code."""
+        chars = min(self.chars or len(context), len(context))
+        while True:
+            try:
+                return await self.direct.acall(context=cut(context, chars), question=question)
+            except ProviderError as error:
+                chars = shorter(chars, error)
+
+
+def shorter(chars: int, error: ProviderError) -> int:
+    """How much of the text is tried after a call with so many characters was refused.
+
+    Raises:
+        ProviderError: It was not refused for its length, or that was the shortest.
+    """
+    left = int(chars * KEPT)
+    if left < LEAST_CHARS or not isinstance(error.__cause__, ContextWindowExceededError):
+        raise error
+    return left
 
 
 def cut(text: str, chars: int) -> str:

@@ -5,7 +5,8 @@ one, so the meter sits on the LM: a twin that shares all of the LM's state, hist
 whose `acall` passes through a gate and whose `num_retries` is 0, since the gate retries. The twin
 is an instance of the LM's own class, so dspy treats it as that LM.
 
-Promised: what is answered `from_cache` was not asked of any model.
+Promised: what is answered `from_cache` was not asked of any model; a blocking call from another
+thread is an attempt as well, on the loop, until the call of the predictor that it belongs to ends.
 """
 
 import asyncio
@@ -20,6 +21,7 @@ from dspy.clients.base_lm import BaseLM
 from dspy.clients.execution import IGNORED_CACHE_KEYS, _cached, finalize, prepare
 from dspy.utils.callback import with_callbacks
 
+from rlm_dspy.bridges import Bridge
 from rlm_dspy.exchange import Exchange
 from rlm_dspy.models.batch_request import BatchRequest, batch_request
 from rlm_dspy.models.tally import CallUsage, Tally
@@ -106,7 +108,14 @@ class Cached:
         return None if outputs is None else Reply(outputs, cache_hit=True)
 
 
-def metered(lm: BaseLM, role: str, gate: Gate, *, remembered: bool = True) -> BaseLM:
+def metered(
+    lm: BaseLM,
+    role: str,
+    gate: Gate,
+    *,
+    remembered: bool = True,
+    bridge: Bridge | None = None,
+) -> BaseLM:
     """The LM's twin whose every attempt passes through a gate.
 
     Args:
@@ -114,20 +123,21 @@ def metered(lm: BaseLM, role: str, gate: Gate, *, remembered: bool = True) -> Ba
         role: The predictor that will ask through the twin.
         gate: Called with each attempt; it makes the request, as often as it likes.
         remembered: Whether calls enter dspy's history.
+        bridge: To the gate's loop, for code in threads; None: none asks there.
 
     Returns:
         The twin.
     """
     twin: Any = object.__new__(_twin_class(type(lm)))
     twin.__dict__ = lm.__dict__
-    twin._rlm = (lm, role, gate, remembered)
+    twin._rlm = (lm, role, gate, remembered, bridge)
     return twin
 
 
 @functools.cache
 def _twin_class(cls: type[BaseLM]) -> type[BaseLM]:
     async def acall(self, prompt=None, *, messages=None, **kwargs):
-        lm, role, gate, remembered = self._rlm
+        lm, role, gate, remembered, _ = self._rlm
         given = messages if messages is not None else [{"role": "user", "content": prompt}]
 
         async def perform(more: dict[str, Any], tally: Tally) -> Reply:
@@ -170,6 +180,8 @@ def _twin_class(cls: type[BaseLM]) -> type[BaseLM]:
         "__doc__": cls.__doc__,
         # A property wins over an `acall` that was set on the LM itself.
         "acall": property(lambda self: functools.partial(acall, self), lambda self, value: None),
+        "__call__": _blocking_call(cls),
+        "copy": _copied,
         "from_cache": from_cache,
         "update_history": update_history,
         # A property wins over the shared __dict__: the gate retries, each attempt reserved.
@@ -207,6 +219,33 @@ async def _call(
         context = contextvars.copy_context()
     call = functools.partial(cls.__call__, twin, prompt, messages=messages, **kwargs)
     return await asyncio.get_running_loop().run_in_executor(None, context.run, call)
+
+
+def _blocking_call(cls: type[BaseLM]) -> Callable[..., list[Any]]:
+    """The `__call__` of a twin: in a thread, an attempt on the loop that waits for the thread."""
+
+    def call(self, prompt=None, *, messages=None, **kwargs):
+        bridge = self._rlm[4]
+        if bridge is None or _is_on_a_loop():
+            return cls.__call__(self, prompt, messages=messages, **kwargs)
+        return bridge.call(self.acall(prompt, messages=messages, **kwargs))
+
+    return call
+
+
+def _copied(twin: Any, **changes: Any) -> BaseLM:
+    """`BaseLM.copy`: the twin of a copy of the user's LM."""
+    lm, role, gate, remembered, bridge = twin._rlm
+    return metered(lm.copy(**changes), role, gate, remembered=remembered, bridge=bridge)
+
+
+def _is_on_a_loop() -> bool:
+    """Whether the caller's thread runs an event loop, which a blocking call would hold up."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _own_acall(lm: BaseLM) -> bool:

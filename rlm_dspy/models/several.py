@@ -114,3 +114,12 @@ def each_lm(lm: Any) -> Iterator[Any]:
         yield lm
     else:
         yield from itertools.chain.from_iterable(map(each_lm, several))
+
+
+def own_lm(predictor: Any) -> Any:
+    """The LM that was set on a predictor, or on the only one inside a module; else None."""
+    lm = getattr(predictor, "lm", None)
+    if lm is not None or not hasattr(predictor, "predictors"):
+        return lm
+    inside = {id(each.lm): each.lm for each in predictor.predictors() if each.lm is not None}
+    return next(iter(inside.values())) if len(inside) == 1 else None

@@ -294,10 +294,10 @@ class Questions:
         plain = None if text is None else str(text)
         inputs: dict[str, Any] = {"question": str(question), "text": plain, **more}
         if kind is not str:
-            inputs["signature"] = typed(self._predictor.signature, kind)
+            inputs["signature"] = typed(_signature_of(self._predictor), kind)
         return (await self._call(shown, **inputs)).response
 
-    async def _call(self, shown: list[str], **inputs: Any) -> Any:
+    async def _call(self, shown: list[str], /, **inputs: Any) -> Any:
         """Asks the predictor, and notes what the model read once it has replied."""
         try:
             prediction = await self._scheduler.call(self._predictor, SUB_QUERY, self._lm, **inputs)
@@ -306,6 +306,12 @@ class Questions:
             raise
         self._ledger.send(ANSWERING.get(), shown)
         return prediction
+
+
+def _signature_of(predictor: Any) -> type[dspy.Signature]:
+    """A predictor's signature, or that of the first one inside a module."""
+    own = getattr(predictor, "signature", None)
+    return own or next(iter(predictor.predictors())).signature
 
 
 def _texts(inputs: Mapping[str, Any]) -> list[str]:
@@ -346,14 +352,17 @@ def failure(event: SubQueryFailed) -> SubQueryError:
 def typed(signature: type[dspy.Signature], kind: Any) -> type[dspy.Signature]:
     """The sub-query's signature with a typed response; instructions and demos carry over."""
     try:
-        return _typed_signature(signature, kind, repr(kind))
+        return _typed_signature(signature, signature.instructions, kind, repr(kind))
     except TypeError:  # an unhashable type
         return signature.with_updated_fields("response", type_=kind)
 
 
 @functools.lru_cache(maxsize=256)
 def _typed_signature(
-    signature: type[dspy.Signature], kind: Any, shown: str
+    signature: type[dspy.Signature], instructions: str, kind: Any, shown: str
 ) -> type[dspy.Signature]:
-    """Kept by how the type is shown too: `Literal`s of another order compare equal."""
+    """Kept by how the type is shown too: `Literal`s of another order compare equal.
+
+    And by the instructions, which may be changed in place.
+    """
     return signature.with_updated_fields("response", type_=kind)

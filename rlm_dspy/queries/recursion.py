@@ -18,6 +18,7 @@ from rlm_dspy.errors import ConfigurationError, ContextError, SubQueryError
 from rlm_dspy.placed import plain, takes_origins
 from rlm_dspy.queries.operators import Operators, as_text
 from rlm_dspy.queries.types import as_type
+from rlm_dspy.signatures import taken_inputs
 
 # Sub-runs at once: each has a REPL of its own.
 SUB_RUNS = 8
@@ -127,6 +128,10 @@ class Recursion:
             )
         if kind == "RLM" and self._start is not None:
             return await self._nested("dspy.RLM", signature, outer, plain(dict(inputs)))
+        if taken := taken_inputs(outer):
+            raise SubQueryError(
+                f"dspy.{kind}({signature!r}) cannot have the inputs {taken}: rename them"
+            )
         if kind == "RLM":
             self._note("dspy.RLM", "one call of a model")
         if kind == "ChainOfThought":

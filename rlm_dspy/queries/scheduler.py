@@ -14,15 +14,17 @@ from dspy.utils.exceptions import AdapterParseError, LMError
 
 from rlm_dspy.account import EXTRACT, SUB_QUERY, Account, SubAccount
 from rlm_dspy.adapters import ReplAdapter, Wire
+from rlm_dspy.bridges import Bridge
 from rlm_dspy.dspy_errors import ProviderError
 from rlm_dspy.errors import ConfigurationError
 from rlm_dspy.event_log import EventLog
 from rlm_dspy.events import Event
 from rlm_dspy.models.capabilities import constraint_for, supports_stop
 from rlm_dspy.models.meter import metered
-from rlm_dspy.models.several import each_lm
+from rlm_dspy.models.several import each_lm, own_lm
 from rlm_dspy.options import RLMOptions
 from rlm_dspy.queries.attempts import Attempts
+from rlm_dspy.queries.blocking import by_call, in_thread, is_blocking
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +72,7 @@ class Scheduler:
                     self._attempts.sizes.require_price(lm)
 
     async def call(
-        self, predictor: Any, role: str, lm: Any = None, **inputs: Any
+        self, predictor: Any, role: str, lm: Any = None, /, **inputs: Any
     ) -> dspy.Prediction:
         """Asks a predictor.
 
@@ -103,12 +105,15 @@ class Scheduler:
         self, predictor: Any, role: str, lm: BaseLM | None, inputs: dict[str, Any]
     ) -> dspy.Prediction:
         lm = self.lm_of(predictor, lm)
+        bridge = Bridge()
         with dspy.context(**self._overrides(role)):
             if not hasattr(predictor, "acall"):
                 return await asyncio.to_thread(predictor, **inputs)
             self._check(lm)
-            twin = self._metered(lm, role) if isinstance(lm, BaseLM) else lm
+            twin = self._metered(lm, role, bridge) if isinstance(lm, BaseLM) else lm
             try:
+                if is_blocking(predictor):
+                    return await in_thread(predictor, twin, bridge, inputs)
                 return await predictor.acall(lm=twin, **inputs)
             except (AdapterParseError, ProviderError):
                 raise
@@ -116,10 +121,12 @@ class Scheduler:
                 raise ProviderError(
                     str(error), model=getattr(lm, "model", None), status=error.status
                 ) from error
+            finally:
+                bridge.close()
 
     def lm_of(self, predictor: Any, lm: BaseLM | None) -> Any:
         """The LM that a predictor is asked on."""
-        return lm or getattr(predictor, "lm", None) or dspy.settings.lm
+        return lm or own_lm(predictor) or dspy.settings.lm
 
     def longest_reply(self, lm: Any) -> int:
         """How long a reply of an LM may be, in tokens, as the user or the options have it."""
@@ -157,19 +164,19 @@ class Scheduler:
             adapter.use_json_adapter_fallback = False
         if role == SUB_QUERY and dspy.settings.trace is main_thread_config.trace:
             overrides["trace"] = None  # nobody reads the global list: 85 MB after 2,000 calls
-        return {"adapter": adapter, **overrides}
+        return {"adapter": by_call(adapter), **overrides}
 
-    def _metered(self, lm: BaseLM, role: str) -> BaseLM:
+    def _metered(self, lm: BaseLM, role: str, bridge: Bridge) -> BaseLM:
         tree = self._attempts.tree
         tree.sub_queries += role == SUB_QUERY
         remembered = role != SUB_QUERY or tree.sub_queries <= self.options.inherit_history
-        return metered(lm, role, self._attempts.gate, remembered=remembered)
+        return metered(lm, role, self._attempts.gate, remembered=remembered, bridge=bridge)
 
     def _check(self, lm: Any) -> None:
         if lm is None:
             raise ConfigurationError(
                 "No LM is loaded. Call dspy.configure(lm=dspy.LM('openai/gpt-5')) first, "
-                "or name one by RLM_MODEL."
+                "or dspy.configure(lm=resolve_lm()) for the model that RLM_MODEL names."
             )
         if isinstance(lm, str):
             raise ConfigurationError(

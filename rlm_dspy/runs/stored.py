@@ -149,8 +149,8 @@ class Stored:
             reason=ended[-1].reason if ended else "it has not ended",
             planned_by=started[0].planned_by if started else "model",
             spend=spend_of(ended[-1].spend if ended else {}, self.events),
-            events=self.events,
-            trajectory=trajectory_of(self.events),
+            _events=self.events,
+            _trajectory=trajectory_of(self.events),
             models={"main": self.row.model, "sub": self.row.sub_model},
         )
 

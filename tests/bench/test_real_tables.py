@@ -35,7 +35,8 @@ def test_no_run_is_made_twice(tmp_path):
 
 def ran(folder, scores):
     settings = {"lm": "local/a", "sub_lm": "local/a", "examples": 2, "seconds": 120.0}
-    ledger = Ledger(folder, {**settings, "examples_digest": "same"}, MADE)
+    asked = dict.fromkeys(("task", "n", "lengths", "seed", "generated", "group"))
+    ledger = Ledger(folder, {**asked, **settings, "examples_digest": "same"}, MADE)
     for number, score in enumerate(scores):
         name = f"q{number}"
         ledger.add(

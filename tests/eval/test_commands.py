@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import programs
 from eval.__main__ import app
+from eval.metrics import METRICS
 from eval.oracle import SIMULATED
 from eval.runs import Data
 from eval.tasks import task_named
@@ -23,6 +24,8 @@ COMMANDS = [
     for line in PAGE.read_text(encoding="utf-8").splitlines()
     if line.startswith("    uv run --all-extras python -m eval ")
 ]
+ORACLE = ("niah", "--lm", "oracle", "--out", "x")
+SIZES = ("--train", "1", "--val", "1", "--test", "1")
 SYNTH = ("oolong_synth", "--generated", "--program", "aggregate", "--lengths", "1k")
 
 
@@ -79,6 +82,11 @@ def test_a_kind_of_question_can_be_chosen():
     assert len(found) < len(replace(kind, group="counting").examples())
     with pytest.raises(ConfigurationError, match="counting/LEAST_FREQ"):
         replace(kind, group="counting/NONE").examples()
+    more = "no examples of the group 'timeline' among the 2 that n=2 .* which has also: timeline"
+    with pytest.raises(ConfigurationError, match=more):
+        replace(kind, n=2, group="timeline").examples()
+    with pytest.raises(ConfigurationError, match="but of: single_1. Take .* or a larger n\\.$"):
+        Data("niah:single_1", 1, (1024,), group="single_2").examples()
 
 
 def test_optimize(tmp_path):
@@ -122,6 +130,12 @@ def test_a_refused_gain_is_exit_code_1(tmp_path):
         (("run", *SYNTH, "--group", "x", "--lm", "oracle", "--out", "x"), "no examples of the gr"),
         (("run", "niah", "--lm", "oracle", "--load", "no.json", "--out", "x"), "cannot be loaded"),
         (("compare", "x"), "two runs or more"),
+        (("run", *ORACLE, "--budget-seconds", "nan"), "--budget-seconds nan: write"),
+        (("run", *ORACLE, "--budget-dollars", "nan"), "--budget-dollars nan: write"),
+        (("run", *ORACLE, "--price", "opena/x=1,1"), "no such model, but simulated/oracle:0"),
+        (("optimize", *ORACLE, *SIZES, "--budget-seconds", "0"), "--budget-seconds 0.0: write"),
+        (("optimize", *ORACLE, *SIZES, "--budget-dollars", "-1"), "--budget-dollars -1.0: write"),
+        (("optimize", *ORACLE, *SIZES, "--tuning-seconds", "inf"), "--tuning-seconds inf: write"),
     ],
 )
 def test_what_is_asked_for_wrongly_is_said(arguments, told, tmp_path, monkeypatch):
@@ -153,6 +167,11 @@ def test_every_command_of_the_page_can_be_typed(line):
     if "task" in given:
         task_named(given["task"])
         programs.build(given["program"], planned=given["planned"])
+
+
+def test_the_page_lists_every_metric():
+    text = PAGE.read_text(encoding="utf-8")
+    assert [name for name in METRICS if f"`{name}`" not in text] == []
 
 
 def test_the_page_lists_every_program():

@@ -1,6 +1,7 @@
 """Runs side by side: only over the same examples, with all that kept examples from an answer."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from dspy.lm15 import ServerError
@@ -134,8 +135,29 @@ def test_a_simulated_table_is_headed_so_and_drawn(tmp_path):
     runs = read_runs([tmp_path / "a", tmp_path / "b"])
     assert comparison(runs).startswith(SIMULATED)
     picture = tmp_path / "pictures" / "compared.png"
-    draw(runs, picture)
+    assert draw(runs, picture.with_suffix("")) == picture
     assert picture.read_bytes().startswith(PNG)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("x.notpng", "x.notpng: '.notpng' is no kind of picture. Give another .png file"),
+        ("", "'a folder' is no kind of picture"),
+        ("run/results.jsonl/x.png", "results.jsonl/x.png: .*exists"),
+    ],
+)
+def test_a_picture_that_cannot_be_written_is_refused(tmp_path, name, told):
+    run(tmp_path, wrong_up_to(0), given=data(tmp_path, 1))
+    with pytest.raises(ConfigurationError, match=told):
+        draw(read_runs([tmp_path / "run"] * 2), tmp_path / name)
+
+
+def test_a_run_is_named_by_its_folder_however_that_is_written(tmp_path, monkeypatch):
+    for name in "ab":
+        run(tmp_path, wrong_up_to(0), name)
+    monkeypatch.chdir(tmp_path / "a")
+    assert [found.name for found in read_runs([Path(), Path("../b")])] == ["a", "b"]
 
 
 def test_runs_without_any_score_are_compared_and_drawn(tmp_path):

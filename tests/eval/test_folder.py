@@ -96,6 +96,16 @@ def test_more_rows_than_asked_for_are_drawn_by_seed(tmp_path):
     assert ids(1) == sorted(ids(1), key=int)
 
 
+def test_the_same_data_by_another_path_are_the_same_examples(tmp_path):
+    paths = [tmp_path / name for name in ("own.jsonl", "copies/own.JSONL")]
+    paths[1].parent.mkdir()
+    for path in paths:
+        path.write_text("\n\n".join(map(json.dumps, ROWS)), encoding="utf-8")
+    one, two = (tasks.load(f"folder:{path}") for path in paths)
+    assert [example.id for example in one] == ["row-1", "needles", "row-3"]
+    assert examples_digest(one) == examples_digest(two)
+
+
 def test_a_zero_is_no_missing_value(tmp_path):
     rows = [
         {**ROWS[0], "context": f"{n}", "id": n, "context_id": 0, "group": n % 2} for n in range(3)
@@ -140,17 +150,42 @@ def test_a_data_set_of_the_hub(tmp_path, monkeypatch):
         ("", ContextError, "holds no rows"),
         ("{", ContextError, "Line 1 of .* is not JSON"),
         ("[1]", ContextError, "is not a JSON object"),
-        ('{"context": "a", "question": "b"}', ConfigurationError, "Row 0 of .* has no answer"),
-        (json.dumps({**ROWS[0], "metric": "best"}), ConfigurationError, "no metric 'best'"),
+        ('{"context": "a", "question": "b"}', ConfigurationError, "Row 1 of .* has no answer"),
+        (
+            json.dumps({**ROWS[0], "metric": "best"}),
+            ConfigurationError,
+            "Row 1 of .*own.jsonl: There is no metric 'best'",
+        ),
+        (
+            json.dumps({**ROWS[0], "context": ["one", "two"]}),
+            ConfigurationError,
+            "context of row 1 of .* is a list: write it as one text",
+        ),
+        (
+            json.dumps({**ROWS[0], "question": {"a": 1}}),
+            ConfigurationError,
+            "question of row 1 of .* is a dict",
+        ),
+        (
+            json.dumps({**ROWS[0], "metric": "longbench_v2", "answer": "(A)"}),
+            ConfigurationError,
+            r"'\(A\)' is no right answer .*: The gold is none of A, B, C and D",
+        ),
+        (
+            json.dumps({**ROWS[0], "metric": "mrcr", "answer": "x", "prefix": "P"}),
+            ConfigurationError,
+            "'x' is no right answer .*: It scores 0 itself, answered as 'x'",
+        ),
+        (f'{{"answer": {"[" * 100_000}{"]" * 100_000}}}', ContextError, "Line 1 of .* is not JSON"),
         (
             json.dumps({**ROWS[0], "metric": "mrcr"}),
             ConfigurationError,
-            "Row 0 of .* has no prefix: the metric 'mrcr' needs prefix",
+            "Row 1 of .* has no prefix: the metric 'mrcr' needs prefix",
         ),
         (
             json.dumps({**ROWS[2], "answer_type": ""}),
             ConfigurationError,
-            "Row 0 of .* has no answer_type: the metric 'oolong_synth' needs answer_type",
+            "Row 1 of .* has no answer_type: the metric 'oolong_synth' needs answer_type",
         ),
         (
             "\n".join(json.dumps({**ROWS[0], "id": name}) for name in ("a", 1, "1")),
@@ -160,7 +195,7 @@ def test_a_data_set_of_the_hub(tmp_path, monkeypatch):
         (
             json.dumps({**ROWS[2], "answer": "2"}),
             ConfigurationError,
-            "Row 0 of .*: '2' is no right answer for the metric 'oolong_synth': TypeError",
+            "Row 1 of .*: '2' is no right answer for the metric 'oolong_synth': TypeError",
         ),
         (
             json.dumps({**ROWS[0], "metric": "oolong_pairs", "answer": ["12"]}),
@@ -170,7 +205,7 @@ def test_a_data_set_of_the_hub(tmp_path, monkeypatch):
         (
             json.dumps({**ROWS[0], "metric": "graphwalks", "answer": "abc, def"}),
             ConfigurationError,
-            "metric 'graphwalks': The gold is a text and no list of nodes",
+            "metric 'graphwalks': The gold is no list of nodes",
         ),
         (
             json.dumps({**ROWS[0], "answer": []}),
@@ -205,6 +240,7 @@ def test_what_is_wrong_is_said(tmp_path, text, error, message):
         ("longbench_v2", "C", "The correct answer is (C)", 1.0),
         ("mrcr", "XYZ a b", "XYZ a b", 1.0),
         ("graphwalks_intended", '["a", "b"]', "Final Answer: [a, b]", 1.0),
+        ("graphwalks_intended", [1, 2], "Final Answer: [1, 2]", 1.0),
         ("graphwalks", ["a", "b"], "Final Answer: [a, b]", 0.5),
     ],
 )
@@ -221,7 +257,7 @@ def test_the_answer_is_what_a_program_would_say(tmp_path, metric, answer, said, 
 def test_a_row_with_more_fields_than_the_header_is_refused(tmp_path):
     path = tmp_path / "own.csv"
     path.write_text("context,question,answer\na,b,c\na,b,c,d\n", encoding="utf-8")
-    with pytest.raises(ConfigurationError, match="Row 1 of .* more fields than the header"):
+    with pytest.raises(ConfigurationError, match="Row 2 of .* more fields than the header"):
         tasks.load(f"folder:{path}")
 
 
@@ -236,7 +272,10 @@ def test_no_examples_cannot_be_asked_for(jsonl, n):
     [
         ("folder", ConfigurationError, "needs data: write folder:questions.jsonl"),
         ("folder:nothing.jsonl", ContextError, "nothing.jsonl cannot be read"),
-        ("folder:questions.xlsx", ConfigurationError, "is neither a .jsonl nor a .csv file"),
+        ("folder:questions.xlsx", ConfigurationError, "a file that is neither .jsonl nor .csv"),
+        ("folder:data/questions.tsv", ConfigurationError, "a file that is neither .jsonl nor"),
+        ("folder:NOTHING.CSV", ContextError, "NOTHING.CSV cannot be read"),
+        ("folder:../questions", ConfigurationError, "is neither a .jsonl nor a .csv file nor OWN"),
     ],
 )
 def test_what_is_not_there_is_said(name, error, message):

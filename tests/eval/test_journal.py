@@ -2,8 +2,11 @@
 
 import time
 
+import pytest
+
 from eval.journal import Journal, call_key
 from eval.purse import Bill
+from rlm_dspy import ContextError
 
 ONE = Bill(1, 10, 5, 0, 0.5)
 
@@ -30,6 +33,14 @@ def test_a_failed_call_costs_but_answers_nothing(tmp_path):
     again = Journal(tmp_path / "one.jsonl")
     assert again.recall("") is None
     assert again.bill == ONE
+
+
+@pytest.mark.parametrize("line", ['{"foo": 1}', '{"key": "a", "bill": {"x": 1}, "at": 0}'])
+def test_what_is_no_journal_is_refused(tmp_path, line):
+    path = tmp_path / "one.jsonl"
+    path.write_text(f"{line}\n")
+    with pytest.raises(ContextError, match="Line 1 of .*one.jsonl is no call: .* Remove the file"):
+        Journal(path)
 
 
 def test_what_is_no_plain_data_is_asked_again_but_paid(tmp_path):

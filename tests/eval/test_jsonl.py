@@ -33,7 +33,10 @@ def test_a_file_that_is_not_there_has_no_lines(tmp_path):
     assert read_lines(tmp_path / "none.jsonl") == []
 
 
-@pytest.mark.parametrize(("line", "what"), [("{", "not JSON"), ("[1]", "no|not a JSON object")])
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [("{", "not JSON"), ("[" * 100_000, "not JSON"), ("[1]", "no|not a JSON object")],
+)
 def test_a_broken_line_before_the_last_is_an_error(tmp_path, line, what):
     path = tmp_path / "lines.jsonl"
     path.write_text(f'{{"a": 1}}\n{line}\n{{"b": 1}}\n')

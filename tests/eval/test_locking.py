@@ -28,6 +28,15 @@ with run_folder(Path(sys.argv[1])):
 """
 
 
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    with (
+        pytest.raises(ConfigurationError, match="cannot be written to .*file/run: .* another --o"),
+        run_folder(tmp_path / "file" / "run"),
+    ):
+        pass
+
+
 def test_a_second_run_in_this_process_is_refused(tmp_path):
     folder = tmp_path / "runs" / "a"
     with run_folder(folder), run_folder(tmp_path / "runs" / "b"):

@@ -5,7 +5,7 @@ import pytest
 
 from eval import tasks
 from eval.models import lm_named
-from eval.options import lengths_of, prices_of
+from eval.options import dollars_of, lengths_of, prices_of, seconds_of
 from eval.prompts import prompt_hashes, prompts_diff
 from programs import Needle
 from rlm_dspy import ConfigurationError
@@ -33,11 +33,32 @@ def test_what_is_no_length(text):
 
 
 def test_prices():
-    prices = prices_of(["hosted_vllm/a=b/c=1,2.5"])
+    prices = prices_of(["hosted_vllm/a=b/c=1,2.5"], "oracle:0.1", None, "hosted_vllm/a=b/c")
     assert prices.dollars("hosted_vllm/a=b/c", 1_000_000, 1_000_000) == 3.5
-    for wrong in ("model", "model=1", "model=1,x", "=1,2,3"):
+    bare = ("model", "model=1", "model=1,x", "=1,2,3", "=1,2")
+    for wrong in (*bare, "model=nan,1", "model=1,inf", "model=-1,1"):
         with pytest.raises(ConfigurationError, match="write MODEL=IN,OUT"):
-            prices_of([wrong])
+            prices_of([wrong], "oracle")
+
+
+def test_a_price_of_a_model_that_is_not_used_is_refused():
+    assert prices_of(["simulated/oracle:0.05=1,2"], "oracle:0.05").known("simulated/oracle:0.05")
+    with pytest.raises(ConfigurationError, match="opena/x: .* no such model, but simulated/orac"):
+        prices_of(["opena/x=1,1"], "oracle", None)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), float("inf"), -1.0])
+def test_what_is_no_limit_is_refused(wrong):
+    with pytest.raises(ConfigurationError, match=f"--budget-seconds {wrong}: write a number"):
+        seconds_of(wrong)
+    with pytest.raises(ConfigurationError, match=f"--budget-dollars {wrong}: write a number"):
+        dollars_of(wrong)
+
+
+def test_nothing_is_a_limit_of_dollars_and_none_of_seconds():
+    assert (dollars_of(0.0), dollars_of(None), seconds_of(0.5)) == (0.0, None, 0.5)
+    with pytest.raises(ConfigurationError, match="--tuning-seconds 0: write"):
+        seconds_of(0, "--tuning-seconds")
 
 
 def test_the_simulated_model_is_named_with_its_rate():

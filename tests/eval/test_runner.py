@@ -368,9 +368,7 @@ def test_a_run_takes_the_examples_of_another(tmp_path):
         run(tmp_path, lm, "third", given=Data("niah", 2), same_as=tmp_path / "first")
     asked = len(lm.asked)
     data(tmp_path, 8, contexts=3)
-    with pytest.raises(
-        ConfigurationError, match="5 of the 8 .* have changed since: q3"
-    ):
+    with pytest.raises(ConfigurationError, match="5 of the 8 .* have changed since: q3"):
         run(tmp_path, lm, "fourth", given=given, same_as=tmp_path / "first")
     assert len(lm.asked) == asked
 

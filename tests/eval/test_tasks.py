@@ -141,9 +141,17 @@ def test_the_command_lists_the_tasks():
     done = CliRunner().invoke(app, ["tasks"])
     assert done.exit_code == 0
     for task in tasks.TASKS.values():
-        for told in (task.name, task.summary, task.needs, task.licence, *task.parts):
+        for told in (
+            task.name,
+            task.summary,
+            task.needs,
+            task.licence,
+            *task.parts,
+            *task.row_metrics,
+        ):
             assert told in done.stdout
     assert "oolongbench/oolong-synth at f0d59eaf0feb" in done.stdout
+    assert tasks.TASKS["folder"].row_metrics == tuple(METRICS)
 
 
 def test_the_command_alone_says_what_there_is():

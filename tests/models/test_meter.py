@@ -1,5 +1,6 @@
 """Whatever LM the user brings is metered, and keeps its own state."""
 
+import asyncio
 from types import SimpleNamespace as Bag
 
 import dspy
@@ -245,3 +246,14 @@ def test_callbacks_see_the_calls():
     with dspy.context(callbacks=[Watch()]):
         run(ScriptedLM([SUBMIT]))
     assert started == ["scripted"]
+
+
+class RunsOut(OnlyForward):
+    def forward(self, prompt=None, messages=None, **kwargs):
+        return next(iter([]))
+
+
+@legacy
+async def test_one_whose_replies_run_out_is_an_error_and_no_hang():
+    with dspy.context(lm=RunsOut("custom")), pytest.raises(RuntimeError, match="no next item"):
+        await asyncio.wait_for(RLM().acall(context=TEXT, query="q"), 30)

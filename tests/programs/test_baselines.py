@@ -38,10 +38,14 @@ def test_direct_says_that_a_text_does_not_fit():
         Direct()(context=TEXT, question=QUESTION)
 
 
-def test_direct_truncated_sends_the_two_ends_that_fit():
-    lm = small_window(20_000)
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_direct_truncated_sends_the_two_ends_that_fit(is_async):
+    lm, program = small_window(20_000), DirectTruncated()
     with dspy.context(lm=lm):
-        result = DirectTruncated()(context=TEXT, question=QUESTION)
+        if is_async:
+            result = await program.acall(context=TEXT, question=QUESTION)
+        else:
+            result = program(context=TEXT, question=QUESTION)
     assert result.answer == "unknown"  # the middle is what it does not see
     taken = lm.asked[-1].text
     assert 14_000 < len(taken) <= 20_000

@@ -37,10 +37,16 @@ def speaking(kind, supported, planned="SUBMIT(answer='planned')"):
         ("other", False, "planned", "model"),
     ],
 )
-def test_the_router_chooses_and_the_verifier_has_its_say(kind, supported, answer, planned_by):
-    lm = speaking(kind, supported)
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_the_router_chooses_and_the_verifier_has_its_say(
+    kind, supported, answer, planned_by, is_async
+):
+    lm, pipeline, given = speaking(kind, supported), Pipeline(), {"question": QUESTION}
     with dspy.context(lm=lm):
-        result = Pipeline()(context=TEXT, question=QUESTION)
+        if is_async:
+            result = await pipeline.acall(context=TEXT, **given)
+        else:
+            result = pipeline(context=TEXT, **given)
     assert (result.answer, result.run.planned_by) == (answer, planned_by)
     assert (result.kind, result.supported) == (kind, supported)
 
