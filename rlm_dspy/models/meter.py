@@ -20,6 +20,7 @@ import dspy
 from dspy.clients.base_lm import BaseLM
 from dspy.clients.execution import IGNORED_CACHE_KEYS, _cached, finalize, prepare
 from dspy.utils.callback import with_callbacks
+from dspy.utils.exceptions import LMServerError
 
 from rlm_dspy.bridges import Bridge
 from rlm_dspy.exchange import Exchange
@@ -105,7 +106,7 @@ class Cached:
         if self.key not in dspy.cache:
             return None
         outputs = await self.ask()
-        return None if outputs is None else Reply(outputs, cache_hit=True)
+        return Reply(outputs, cache_hit=True) if outputs else None
 
 
 def metered(
@@ -144,6 +145,7 @@ def _twin_class(cls: type[BaseLM]) -> type[BaseLM]:
             tracker = CallUsage(remembered=remembered)
             with tracker.tracking(tally):
                 outputs = await _call(self, cls, prompt, messages, {**kwargs, **more})
+            _require_choice(outputs, str(lm.model))
             # An `acall` of the LM's own class may never pass dspy's machinery: then nothing was
             # reported, and nothing came from dspy's cache either.
             hit = not tracker.live and (tracker.finished or not _own_acall(self))
@@ -219,6 +221,12 @@ async def _call(
         context = contextvars.copy_context()
     call = functools.partial(cls.__call__, twin, prompt, messages=messages, **kwargs)
     return await asyncio.get_running_loop().run_in_executor(None, context.run, call)
+
+
+def _require_choice(outputs: list[Any], model: str) -> None:
+    """Refuses a reply that holds no answer: dspy makes predictions without outputs of it."""
+    if not outputs:
+        raise LMServerError(f"{model} answered without a choice", model=model)
 
 
 def _blocking_call(cls: type[BaseLM]) -> Callable[..., list[Any]]:

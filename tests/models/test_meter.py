@@ -7,7 +7,7 @@ import dspy
 import pytest
 from dspy.utils.dummies import DummyLM
 
-from rlm_dspy import RLM, Budget
+from rlm_dspy import RLM, Budget, ProviderError
 from rlm_dspy.models.meter import metered
 from rlm_dspy.models.tally import Tally
 from rlm_dspy.testing import ScriptedEngine, ScriptedLM, code
@@ -257,3 +257,28 @@ class RunsOut(OnlyForward):
 async def test_one_whose_replies_run_out_is_an_error_and_no_hang():
     with dspy.context(lm=RunsOut("custom")), pytest.raises(RuntimeError, match="no next item"):
         await asyncio.wait_for(RLM().acall(context=TEXT, query="q"), 30)
+
+
+class Empty(OnlyForward):
+    """Answers without a choice, as a provider does that is out of order, once or for ever."""
+
+    left = 1
+
+    def forward(self, prompt=None, messages=None, **kwargs):
+        answered = super().forward()
+        if self.left:
+            self.left -= 1
+            answered.choices = []
+        return answered
+
+
+@legacy
+def test_an_answer_without_a_choice_is_an_error_that_is_tried_again():
+    lm = Empty("m", num_retries=1)
+    with dspy.context(lm=lm):
+        result = RLM()(context=TEXT, query="q")
+    assert (result.answer, result.run.spend.calls) == ("a", 2)
+    lm = Empty("m", num_retries=1)
+    lm.left = 9
+    with dspy.context(lm=lm), pytest.raises(ProviderError, match="m answered without a choice"):
+        RLM()(context=TEXT, query="q")
