@@ -210,9 +210,12 @@ def _with_prompts(contender: Contender, state: dict[str, Any], **given: Any) -> 
 
 def _fresh(out: Path) -> Path:
     """The folder of the measurements beside a file that is to be made."""
-    folder = out.with_suffix("")
-    taken = [path for path in (out, folder, out.with_suffix(".md")) if path.exists()]
-    if out.suffix != ".json" or taken:
+    named = out.suffix == ".json"
+    folder = out.with_suffix("") if named else out
+    taken = (
+        [path for path in (out, folder, out.with_suffix(".md")) if path.exists()] if named else []
+    )
+    if not named or taken:
         there = f" {', '.join(map(str, taken))} exists." if taken else ""
         raise ConfigurationError(
             f"--out {out}: give a .json file that is not there yet, nor a folder or a report "

@@ -44,17 +44,20 @@ class Data:
     generated: bool = False
     group: str | None = None
 
-    def examples(self) -> list[dspy.Example]:
+    def examples(self, *, some: bool = True) -> list[dspy.Example]:
         """The examples.
 
+        Args:
+            some: Whether there have to be some.
+
         Raises:
-            ConfigurationError: There are no such ones.
+            ConfigurationError: There are no such ones, where there have to be.
             ContextError: Their data cannot be read.
         """
         lengths = {} if self.lengths is None else {"lengths": self.lengths}
         found = load(self.task, n=self.n, seed=self.seed, generated=self.generated, **lengths)
         chosen = [e for e in found if self.group in (None, e.group, _kind(e))]
-        if not chosen:
+        if some and not chosen:
             names = {name for e in found for name in (e.group, _kind(e))}
             task, part = task_named(self.task)
             all_of_them = () if part in task.groups else task.groups

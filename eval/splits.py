@@ -28,18 +28,20 @@ def split(data: Data, sizes: Mapping[str, int]) -> tuple[Data, dict[str, list[ds
         The data as it was loaded, and the examples by part; no context is in two parts.
 
     Raises:
-        ConfigurationError: There are too few contexts.
+        ConfigurationError: There are too few contexts, or no such group.
     """
     lengths = len(data.lengths or (0,))
     n, before = -(-sum(sizes.values()) // lengths), -1
     for _ in range(TRIES):
         taken = replace(data, n=n)
-        examples = taken.examples()
+        examples = taken.examples(some=False)
         if (parts := dealt(examples, sizes, data.seed)) is not None:
             return taken, parts
-        if len(examples) == before:
+        if examples and len(examples) == before:
             break
         n, before = n * 2, len(examples)
+    if not examples:
+        taken.examples()  # which says what groups there are
     contexts = len({example.context_id for example in examples})
     raise ConfigurationError(
         f"{data.task} has {len(examples)} examples over {contexts} contexts here, too few for "

@@ -314,6 +314,8 @@ def test_what_is_asked_for_wrongly_is_said_before_anything_is_asked(tmp_path):
     with pytest.raises(ConfigurationError, match="that is not there yet"):
         tuned(tmp_path, "gepa", lm)
     (tmp_path / "tuned.json").unlink()
+    with pytest.raises(ConfigurationError, match=r"--out \.: give a \.json file"):
+        optimize(DATA, Contender("aggregate", lm), Plan("gepa", **SIZES), Path(), command="")
     (tmp_path / "tuned.md").write_text("My notes.")
     with pytest.raises(ConfigurationError, match=r"tuned\.md exists"):
         tuned(tmp_path, "gepa", lm)

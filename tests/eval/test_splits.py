@@ -1,5 +1,7 @@
 """Parts for tuning share no context."""
 
+from dataclasses import replace
+
 import dspy
 import pytest
 from hypothesis import given
@@ -47,6 +49,16 @@ def test_a_group_alone_is_enough_data():
     assert taken.examples()  # the same data again holds the parts
     ids = {example.id for example in taken.examples()}
     assert {example.id for part in parts.values() for example in part} <= ids
+
+
+def test_a_group_that_comes_late_is_found():
+    data, parts = split(
+        Data("oolong_synth", 0, (1_024,), generated=True, group="timeline"),
+        {"test": 1, "train": 0, "val": 0},
+    )
+    assert [example.group for example in parts["test"]] == ["timeline"]
+    with pytest.raises(ConfigurationError, match="no examples of the group 'none'"):
+        split(replace(data, group="none"), {"test": 1})
 
 
 def test_the_seed_decides():
