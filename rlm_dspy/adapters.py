@@ -23,9 +23,9 @@ from dspy.adapters.chat_adapter import ChatAdapter, field_header_pattern
 from dspy.adapters.types.base_type import split_message_content_for_custom_types
 from dspy.adapters.utils import apply_output_field_defaults, serialize_for_json
 from dspy.utils.exceptions import AdapterParseError
-from pydantic import BaseModel, ConfigDict, TypeAdapter, create_model
+from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, create_model
 
-from rlm_dspy.coercion import coerce_text, exact, has_shape, schema_of, type_name, validated
+from rlm_dspy.coercion import coerce_text, exact, schema_of, shape_of, type_name, validated
 from rlm_dspy.demos import steps_before, turns_of
 from rlm_dspy.fencing import fence
 from rlm_dspy.signatures import (
@@ -52,6 +52,8 @@ _CLOSING = re.compile(r"^[ \t]*```[ \t]*$", re.MULTILINE)
 # An opened fence (see `fencing.fence`) on a line of its own.
 _IMAGINED = re.compile(r"^<text>$", re.MULTILINE)
 _THINKING, _THOUGHT = "<think>", "</think>"
+# Where the chat template wrote the opening mark, the closing one stands alone on its line.
+_ALONE = re.compile(rf"^[ \t]*{_THOUGHT}[ \t]*$", re.MULTILINE)
 _PYTHON = {"", "python", "py", "python3", "py3"}
 
 
@@ -110,7 +112,14 @@ class ReplAdapter(ChatAdapter):
         Raises:
             AdapterParseError: It does not give them.
         """
-        completion = _after_thought(completion)
+        reply, completion = completion, after_thought(completion)
+        if reply.strip() and not completion.strip():
+            raise AdapterParseError(
+                adapter_name="ReplAdapter",
+                signature=signature,
+                lm_response=reply,
+                message="the reply ends with its thinking",
+            )
         if not _lean(signature) or any(
             header in signature.output_fields for header in _headers(completion)
         ):
@@ -183,7 +192,7 @@ def split_reply(reply: str) -> tuple[str, str]:
     Returns:
         The text before the block, and the code; the code is "" where there is none.
     """
-    reply = _after_thought(reply)
+    reply = after_thought(reply)
     opening = _opening(reply)
     if opening is None:
         bare = reply.strip().strip("`")
@@ -196,17 +205,16 @@ def split_reply(reply: str) -> tuple[str, str]:
     return reply[: opening.start()].strip(), code.strip("\n").rstrip()
 
 
-def _after_thought(reply: str) -> str:
+def after_thought(reply: str) -> str:
     """A reply without the thinking that some servers leave in it.
 
     Reasoning models write it before the reply, between `<think>` and `</think>`; a chat template
     may have written the opening mark. Where it was not closed, the reply is missing.
     """
-    thought, closing, rest = reply.partition(_THOUGHT)
-    opened = thought.lstrip().startswith(_THINKING)
-    if closing and (opened or _THINKING not in thought):
-        return rest
-    return "" if opened else reply
+    if reply.lstrip().startswith(_THINKING):
+        return reply.partition(_THOUGHT)[2]
+    closing = None if _THINKING in reply else _ALONE.search(reply)
+    return reply if closing is None else reply[closing.end() :]
 
 
 def _opening(reply: str) -> re.Match[str] | None:
@@ -292,9 +300,9 @@ def _answer_form(signature: type[dspy.Signature]) -> str:
         return f"{_said_of(name, signature)}{answer_form(field.annotation)}".rstrip()
     keys = ", ".join(f'"{name}" ({_kind_of(field)})' for name, field in fields.items())
     shapes = [
-        f"\n{name}: JSON of this schema: {schema_of(field.annotation)}"
+        f"\n{name}: JSON of this schema: {shape}"
         for name, field in fields.items()
-        if has_shape(field.annotation)
+        if (shape := shape_of(field.annotation))
     ]
     return f"Reply with one JSON object with the keys {keys}.{''.join(shapes)}"
 
@@ -321,7 +329,9 @@ def answer_form(annotation: Any) -> str:
         return f"Answer with exactly one of: {', '.join(str(o) for o in annotation.__args__)}."
     if get_origin(annotation) is list and annotation.__args__[0] is str:
         return "Answer with a JSON list of strings only."
-    return f"Answer with JSON only, of this schema: {schema_of(annotation)}"
+    schema = schema_of(annotation)
+    told = f"of this schema: {schema}" if schema else type_name(annotation)
+    return f"Answer with JSON only, {told}"
 
 
 def _is_text(signature: type[dspy.Signature]) -> bool:
@@ -350,7 +360,10 @@ def _schema(signature: type[dspy.Signature]) -> dict[str, Any] | None:
     annotation: Any = next(iter(signature.output_fields.values())).annotation
     if annotation in (str, int, float, Any) or type(None) in get_args(annotation):
         return None
-    return TypeAdapter(annotation).json_schema()
+    try:
+        return TypeAdapter(annotation).json_schema()
+    except PydanticUserError:
+        return None
 
 
 def _gbnf(literal: str) -> str:

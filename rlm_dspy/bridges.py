@@ -2,7 +2,7 @@
 
 import asyncio
 import concurrent.futures
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any
 
 
@@ -36,6 +36,16 @@ class Bridge:
             raise
         finally:
             self._calls.discard(future)
+
+    async def reach(self, awaitable: Awaitable[Any]) -> Any:
+        """Awaits what lives on the loop, from whatever loop: that of code in a thread too."""
+
+        async def awaited() -> Any:
+            return await awaitable
+
+        if asyncio.get_running_loop() is self._loop:
+            return await awaitable
+        return await on_loop(self._loop, awaited())
 
     def close(self) -> None:
         """Cancels what runs, and all that comes later."""

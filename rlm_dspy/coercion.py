@@ -15,7 +15,7 @@ from dataclasses import is_dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, is_typeddict
 
 from dspy.adapters.utils import annotation_allows_none, parse_value
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
 
 from rlm_dspy.missing import Missing
 from rlm_dspy.plain_json import with_text_keys
@@ -176,22 +176,38 @@ def has_shape(annotation: Any, but: tuple[type, ...] = ()) -> bool:
 
 
 def schema_of(annotation: Any) -> str:
-    """A type's JSON schema, as JSON, without the titles that pydantic makes of the names."""
-    schema = _untitled(TypeAdapter(annotation).json_schema())
-    return json.dumps(schema, ensure_ascii=False)
+    """A type's JSON schema, as JSON, without the titles that pydantic makes of the names.
+
+    Returns:
+        It, or an empty text where there is none, as of an arbitrary type or a function.
+    """
+    try:
+        schema = TypeAdapter(annotation).json_schema()
+    except PydanticUserError:
+        return ""
+    return json.dumps(_untitled(schema), ensure_ascii=False)
+
+
+def shape_of(annotation: Any, but: tuple[type, ...] = ()) -> str:
+    """The schema of a type that `has_shape`; empty for another, and where there is no schema."""
+    return schema_of(annotation) if has_shape(annotation, but) else ""
 
 
 def _untitled(schema: Any) -> Any:
-    if isinstance(schema, list):
-        return [_untitled(item) for item in schema]
+    """A schema without titles; its parts that are data, such as defaults, as they are."""
     if not isinstance(schema, dict):
         return schema
-    named = ("properties", "$defs")  # whose keys are names: one may be "title"
-    return {
-        key: {n: _untitled(s) for n, s in value.items()} if key in named else _untitled(value)
-        for key, value in schema.items()
-        if key != "title"
-    }
+    plain = {key: value for key, value in schema.items() if key != "title"}
+    for key in ("properties", "$defs"):
+        if key in plain:
+            plain[key] = {name: _untitled(part) for name, part in plain[key].items()}
+    for key in ("items", "additionalProperties"):
+        if key in plain:
+            plain[key] = _untitled(plain[key])
+    for key in ("anyOf", "allOf", "oneOf", "prefixItems"):
+        if key in plain:
+            plain[key] = [_untitled(part) for part in plain[key]]
+    return plain
 
 
 def limited(value: Any, annotation: Any) -> Any:

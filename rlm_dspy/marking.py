@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import dspy
 
-from rlm_dspy.adapters import split_reply
+from rlm_dspy.adapters import after_thought, split_reply
 from rlm_dspy.signatures import is_plan
 
-FENCE = "```"
+FENCE, THINKING = "```", "<think>"
 OWN = "[[ ##"
 COMPLETED = "completed"
 
@@ -44,12 +44,15 @@ class MarkedReply:
             What can be said by now; a marker is a piece of its own.
         """
         self._reply += text
-        start = self._reply.lstrip()[: len(OWN)]
+        reply = after_thought(self._reply)
+        start = reply.lstrip()[: len(OWN)]
         if self._unchanged:
             yield text
+        elif self._may_think():
+            return
         elif start == OWN:
             self._unchanged = True
-            yield self._reply
+            yield reply
         elif not OWN.startswith(start):
             yield from self._new(self._fields())
 
@@ -61,22 +64,31 @@ class MarkedReply:
         """
         if self._unchanged:
             return
-        whole = split_reply(self._reply) if self._plans else (self._reply,)
+        reply = after_thought(self._reply)
+        whole = split_reply(reply) if self._plans else (reply,)
         yield from self._new(dict(zip(self._order(), whole, strict=True)))
         if self._field:
             yield _marker(COMPLETED)
+
+    def _may_think(self) -> bool:
+        """Whether all so far is thinking, or may become it."""
+        start = self._reply.lstrip()[: len(THINKING)]
+        if start == THINKING:
+            return not after_thought(self._reply).strip()
+        return THINKING.startswith(start)
 
     def _order(self) -> list[str]:
         return ["reasoning", "code"] if self._plans else self._names
 
     def _fields(self) -> dict[str, str]:
         """What of each field is sure by now: a last line may yet become a fence."""
+        reply = after_thought(self._reply)
         if not self._plans:
-            return {self._names[0]: self._reply}
-        head, newline, last = self._reply.rpartition("\n")
+            return {self._names[0]: reply}
+        head, newline, last = reply.rpartition("\n")
         opened = FENCE in head
         unsure = FENCE.startswith(last.strip()[:3]) if opened else "`" in last
-        reasoning, code = split_reply(head + newline if unsure else self._reply)
+        reasoning, code = split_reply(head + newline if unsure else reply)
         return {"reasoning": reasoning, "code": code if opened else ""}
 
     def _new(self, fields: dict[str, str]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from dspy.adapters.types.base_type import Type as DspyType
 from dspy.adapters.utils import serialize_for_json
 
 from rlm_dspy.citations import Citation, holds_citations
-from rlm_dspy.coercion import has_shape, schema_of, type_name
+from rlm_dspy.coercion import shape_of, type_name
 from rlm_dspy.coverage import Coverage
 from rlm_dspy.fencing import Neutral, neutral
 from rlm_dspy.files import File, holds_files
@@ -84,9 +84,10 @@ def rules(
     outputs = outer.output_fields
     types = ", ".join(f"{name}: {type_name(f.annotation)}{_desc(f)}" for name, f in outputs.items())
     shapes = [
-        f"\n{name} as plain data, by JSON schema: {schema_of(field.annotation)}"
+        f"\n{name} as plain data, by JSON schema: {shape}"
         for name, field in outputs.items()
-        if has_shape(field.annotation, but=(File, Citation)) and not is_special(field.annotation)
+        if not is_special(field.annotation)
+        and (shape := shape_of(field.annotation, but=(File, Citation)))
     ]
     lines = ["Functions, already defined:"]
     if ours and text:
@@ -138,7 +139,7 @@ def variables(
     """
     fields = outer.input_fields
     told = {name: f"{name}{_desc(fields[name]) if name in fields else ''}" for name in inputs}
-    typed = {name: marked for name, value in inputs.items() if (marked := _typed(value))}
+    typed = {name: marked for name, value in inputs.items() if (marked := _typed(value, whole))}
     said = {
         name: _variable(told[name], value, preview, whole)
         for name, value in inputs.items()
@@ -199,14 +200,20 @@ def next_step(step: int, steps: int, inputs: Mapping[str, Any]) -> str:
     )
 
 
-def _typed(value: Any) -> str | None:
-    """One value of dspy's own types, or a list of some, with the markers that its adapters read."""
+def _typed(value: Any, whole: int) -> str | None:
+    """One value of dspy's own types, or a list of some, with the markers that its adapters read.
+
+    Args:
+        value: An input.
+        whole: The longest that is shown, characters: a link is, a picture's bytes are not.
+    """
     items = value if type(value) in (list, tuple) else [value]
     if not items or not all(isinstance(item, DspyType) for item in items):
         return None
     texts = [str(serialize_for_json(item)) for item in items]
     marked = all(text.startswith(CUSTOM_TYPE_START_IDENTIFIER) for text in texts)
-    return "\n".join(texts) if marked else None
+    text = "\n".join(texts)
+    return text if marked and len(text) <= whole else None
 
 
 def _variable(told: str, value: Any, preview: int, whole: int) -> str:

@@ -54,6 +54,7 @@ TRIPLE = 'x = """\n```\nnot the end\n```\n"""\nprint(x)'
         ("", "", ""),
         ("```python\n```", "", ""),
         ("<think>\n```python\nprint(2)\n```\n</think>\n```python\nprint(1)\n```", "", "print(1)"),
+        ("```python\nx.split('</think>')\n```", "", "x.split('</think>')"),
         ("```python\nprint(2)\n```\n</think>\nSo:\n```python\nprint(1)\n```", "So:", "print(1)"),
         ("<think>\n```python\nprint(2)\n```", "", ""),
         ("```python\nprint('<think> </think>')\n```", "", "print('<think> </think>')"),
@@ -364,6 +365,17 @@ def test_what_a_model_thought_is_no_part_of_its_answer(kind):
     plain = ReplAdapter().parse(signature, said)
     for reply in (f"<think>No, red.</think>\n\n{said}", f"No, red.\n</think>\n{said}"):
         assert ReplAdapter().parse(signature, reply) == plain
+
+
+@pytest.mark.parametrize("reply", ["The tag is </think> in Qwen.", "</thinking>\nx"])
+def test_a_mark_within_an_answer_is_no_thought(reply):
+    assert ReplAdapter().parse(SubQuery, reply) == {"response": reply}
+
+
+def test_a_reply_that_ends_with_its_thinking_is_none():
+    with pytest.raises(AdapterParseError, match="ends with its thinking"):
+        ReplAdapter().parse(SubQuery, "<think>It could be")
+    assert ReplAdapter().parse(SubQuery, "") == {"response": ""}
 
 
 class Told(dspy.Signature):

@@ -29,6 +29,21 @@ def fields(signature, pieces):
     return said, order
 
 
+@pytest.mark.parametrize("signature", [PLAN, ANSWER])
+@pytest.mark.parametrize("size", [1, 3, 1_000])
+def test_what_was_thought_is_not_said(signature, size):
+    code = "Look.\n\n```python\nprint(1)\n```"
+    reply = f"<think>Hm.\n```python\nbad()\n```\n</think>\n\n{code}"
+    said, order = fields(signature, [reply[at : at + size] for at in range(0, len(reply), size)])
+    if signature is PLAN:
+        assert (said, order[:2]) == (
+            {"reasoning": "Look.", "code": "print(1)", "completed": ""},
+            ["reasoning", "code"],
+        )
+    else:
+        assert said["answer"].strip() == code
+
+
 def cut(text, places):
     edges = [0, *sorted(min(place, len(text)) for place in places), len(text)]
     return [text[a:b] for a, b in zip(edges, edges[1:], strict=False)]

@@ -206,6 +206,22 @@ def test_the_planner_is_told_the_fields_of_a_type(kind):
         assert "'enum': ['brig']" in str(schema)
 
 
+class Odd(pydantic.BaseModel, arbitrary_types_allowed=True):
+    thing: ScriptedLM | None = None
+
+
+class Data(pydantic.BaseModel):
+    title: str
+    options: dict = pydantic.Field(default={"title": "x", "properties": 5})
+
+
+def test_a_type_without_a_schema_is_told_by_its_name_and_data_in_a_schema_is_left_alone():
+    for kind, told in ((Odd, "ship: Odd\n"), (Data, '"default": {"title": "x", "properties": 5}')):
+        signature = dspy.Signature("context, query -> ship").with_updated_fields("ship", type_=kind)
+        _, lm = run([code("1")], "x" * 9_000, signature=signature, max_iters=1)
+        assert told in lm.asked[0].system
+
+
 @pytest.mark.parametrize("kind", ["str", "Literal['a', 'b']", "list[dict[str, int]]", "File"])
 def test_a_type_that_says_all_is_told_by_its_name(kind):
     _, lm = run(
@@ -266,6 +282,18 @@ def test_an_image_is_shown_and_a_text_makes_none(adapter):
     content = next(m["content"] for m in lm.heard if m["role"] == "user")
     urls = [part["image_url"]["url"] for part in content if part["type"] == "image_url"]
     assert urls == [PIXEL]
+
+
+def test_an_image_with_much_data_is_told_by_its_ends():
+    lm = Listening(["nothing"])
+    with dspy.context(lm=lm), contextlib.suppress(dspy.LMError, RLMError):
+        RLM("photo: dspy.Image, query -> answer", max_iters=1)(
+            photo=dspy.Image(PIXEL + "A" * 60_000), query="Which colour?"
+        )
+    told = str(lm.heard)
+    assert len(told) < 6_000
+    assert "photo: Image, 6" in told
+    assert "query = \\'Which colour?\\'" in told or "query = 'Which colour?'" in told
 
 
 def test_what_is_left_is_told_in_every_later_turn():

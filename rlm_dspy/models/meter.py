@@ -138,13 +138,14 @@ def metered(
 @functools.cache
 def _twin_class(cls: type[BaseLM]) -> type[BaseLM]:
     async def acall(self, prompt=None, *, messages=None, **kwargs):
-        lm, role, gate, remembered, _ = self._rlm
+        lm, role, gate, remembered, bridge = self._rlm
         given = messages if messages is not None else [{"role": "user", "content": prompt}]
 
         async def perform(more: dict[str, Any], tally: Tally) -> Reply:
             tracker = CallUsage(remembered=remembered)
+            ask = functools.partial(_call, self, cls, prompt, messages)
             with tracker.tracking(tally):
-                outputs = await _call(self, cls, prompt, messages, {**kwargs, **more})
+                outputs = await _asked(ask, {**kwargs, **more}, tracker)
             _require_choice(outputs, str(lm.model))
             # An `acall` of the LM's own class may never pass dspy's machinery: then nothing was
             # reported, and nothing came from dspy's cache either.
@@ -160,7 +161,8 @@ def _twin_class(cls: type[BaseLM]) -> type[BaseLM]:
             kwargs_now = {**kwargs, **more}
             return batch_request(self, prompt, messages, kwargs_now, remembered=remembered)
 
-        return (await gate(Attempt(lm, role, given, kwargs, perform, cached, batched))).outputs
+        work = gate(Attempt(lm, role, given, kwargs, perform, cached, batched))
+        return (await (work if bridge is None else bridge.reach(work))).outputs
 
     @with_callbacks
     async def from_cache(self, prompt=None, *, messages=None, **kwargs):
@@ -207,6 +209,18 @@ def _cached_request(twin: Any, prompt, messages, kwargs: dict[str, Any]) -> Cach
     except Exception:  # noqa: BLE001 - what is wrong with a request is said by the call itself
         return None
     return Cached(key, functools.partial(twin.from_cache, prompt, messages=messages, **kwargs))
+
+
+async def _asked(
+    ask: Callable[[dict[str, Any]], Awaitable[list[Any]]],
+    request: dict[str, Any],
+    tracker: CallUsage,
+) -> list[Any]:
+    """What a request is answered; dspy's cache keeps answers without a choice, which are none."""
+    outputs = await ask(request)
+    if outputs or tracker.live or not tracker.finished:
+        return outputs
+    return await ask({**request, "cache": False})
 
 
 async def _call(

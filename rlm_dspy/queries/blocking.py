@@ -30,8 +30,8 @@ async def in_thread(
     Args:
         module: The module.
         lm: What its predictors ask. It is dspy's configured one there, so that `dspy.BestOfN` makes
-            its copies of it; where a predictor has an LM of its own, the module is given `lm=`,
-            which wins over that.
+            its copies of it; where predictors have an LM of their own, a copy of the module without
+            it is called.
         bridge: What the LM asks through.
         inputs: The module's inputs by name.
 
@@ -39,11 +39,12 @@ async def in_thread(
         Exception: What the module raises; what its LM raised, where it gives nothing for that.
         ProviderError: It gives nothing.
     """
-    own = any(getattr(each, "lm", None) for each in module.predictors())
-    more = {"lm": lm} if own else {}
+    if any(getattr(each, "lm", None) for each in module.predictors()):
+        module = module.deepcopy()
+        module.set_lm(None)
     trace = dspy.settings.trace
     with dspy.context(lm=lm, trace=[] if trace is None else trace):  # `BestOfN` adds to it
-        prediction = await asyncio.to_thread(module, **inputs, **more)
+        prediction = await asyncio.to_thread(module, **inputs)
     if prediction is None:  # `BestOfN` prints errors
         said = f"{type(module).__name__} gave no prediction: all of its attempts failed."
         raise bridge.error or ProviderError(said, model=getattr(lm, "model", None))

@@ -148,7 +148,9 @@ def test_what_the_answer_quotes_is_marked_in_the_documents(shown):
     ]  # fmt: skip
     browser.evaluate("document.querySelector('.sources button').click()")
     assert heading(browser) == "rules.txt"
-    assert text_of(browser, ".part .cited") == "Ask first"
+    # Not `innerText`, which is empty until the browser has drawn the part.
+    cited = browser.evaluate("document.querySelector('.part .cited').textContent")
+    assert cited == "Ask first"
     assert "quoted in the answer" in text_of(browser, ".strips")
     del coverage[1]["text"]
     browser = shown(events, at="#document-2", coverage=coverage)
