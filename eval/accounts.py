@@ -14,7 +14,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import dspy
-from dspy.utils.exceptions import LMError, LMServerError
+from dspy.utils.exceptions import (
+    LMAuthError,
+    LMBillingError,
+    LMConfigurationError,
+    LMError,
+    LMInvalidRequestError,
+    LMRateLimitError,
+    LMServerError,
+    LMUnsupportedFeatureError,
+)
 
 from eval.journal import Journal, call_key
 from eval.purse import Bill, Purse
@@ -26,6 +35,16 @@ from rlm_dspy.models.failures import may_have_cost
 REPLY_TOKENS = 4_096
 # What a chat template may add to a message, tokens.
 MESSAGE_TOKENS = 16
+# What a provider refuses before it generates anything, at a first attempt or at a later one.
+_REFUSED = (
+    LMAuthError,
+    LMBillingError,
+    LMConfigurationError,
+    LMInvalidRequestError,
+    LMRateLimitError,
+    LMUnsupportedFeatureError,
+    BudgetExceeded,
+)
 
 
 class Account:
@@ -66,6 +85,9 @@ class Account:
         """
         with self._lock:
             self._closed = True
+            if self.journal:
+                for worst in self._under_way.values():
+                    self.journal.note("", None, worst)
             return sum(self._under_way.values(), self.bill)
 
     def begin(self, lm: Any, asked: Any, kwargs: dict[str, Any]) -> "Call":
@@ -113,8 +135,7 @@ class Account:
         except BaseException as error:
             if isinstance(error, LMError):
                 self.troubles[call.key] = error
-            refused = isinstance(error, BudgetExceeded) or not may_have_cost(error)
-            if used or not refused:
+            if used or not call.is_refused(error):
                 bill = self._used(call.lm.model, used, worst)
             raise
         finally:
@@ -165,6 +186,15 @@ class Call:
     def key(self) -> str:
         """What tells it from other calls."""
         return call_key(self.lm.model, self.asked, {**self.lm.kwargs, **self.kwargs})
+
+    def is_refused(self, error: BaseException) -> bool:
+        """Whether nothing was generated for it, as its error says.
+
+        Where the LM retries, only what no provider answers otherwise tells that of all attempts.
+        """
+        if isinstance(error, _REFUSED):
+            return True
+        return not getattr(self.lm, "num_retries", 0) and not may_have_cost(error)
 
     def sizes(self, *, limited: bool) -> tuple[int, int]:
         """The most tokens of its prompt and of its reply.

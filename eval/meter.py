@@ -19,12 +19,17 @@ def metered(lm: Any, account: Account) -> Any:
     """An LM's twin that charges an account.
 
     Args:
-        lm: A `dspy.LM` or `dspy.BaseLM`; nothing on it changes.
+        lm: A `dspy.LM` or `dspy.BaseLM`, or several that stand in for each other; nothing on it
+            changes.
         account: What its calls are charged to.
 
     Raises:
         ConfigurationError: Dollars are limited and the LM's price is unknown.
     """
+    if several := getattr(lm, "alternatives", None):  # a run asks them one by one
+        chain = lm.copy()
+        chain.alternatives = tuple(metered(each, account) for each in several)
+        return chain
     account.purse.require_price(lm.model)
     twin = lm.copy()
     twin.__class__ = _metered_class(type(lm))

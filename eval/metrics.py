@@ -25,8 +25,8 @@ from eval import scorers
 from eval.feedback import golds, reason
 from eval.oolong.asked import answer_text, golds_of
 from eval.scorers import Unscored
-from eval.scorers.unscored import RAISED
-from rlm_dspy import ConfigurationError
+from eval.scorers.unscored import RAISED, bare
+from rlm_dspy import ConfigurationError, Run
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ class Metric:
         needs: What it reads of an example besides `gold`.
         right: An example's gold as a program would answer it, in the form that the score reads.
         lists: Whether `gold` is a list; in data that has only texts, one written as JSON.
+        texts: Whether `gold` may be a text.
         full: Whether what is right has the full score.
     """
 
@@ -49,6 +50,7 @@ class Metric:
     needs: tuple[str, ...] = ()
     right: Callable[[dspy.Example], str] = lambda example: golds(example)[0]
     lists: bool = False
+    texts: bool = True
     full: bool = True
 
     def __call__(
@@ -89,7 +91,7 @@ class Metric:
         """
         text = said(pred, self.field)
         score = self.score(gold, text)
-        why = reason(gold, text, self.name, score, run=getattr(pred, "run", None), calls=pred_trace)
+        why = reason(gold, text, self.name, score, run=run_of(pred), calls=pred_trace)
         return dspy.Prediction(score=score, feedback=why)
 
     def right_answer(self, example: dspy.Example) -> str:
@@ -100,11 +102,11 @@ class Metric:
         """
         try:
             answer = self.right(example)
+            if self.field != "answer":  # what is right is no text that the score reads
+                return answer
             score = self.score(example, answer)
         except RAISED as error:
-            score = Unscored(f"{type(error).__name__}: {error}.")
-        if self.field != "answer":  # what is right is no text that the score reads
-            return answer
+            answer, score = "", Unscored(f"{type(error).__name__}: {bare(error)}.")
         if self.full and not isinstance(score, Unscored) and score < 1:
             score = Unscored(f"It scores {score:g} itself, answered as {answer!r}.")
         if isinstance(score, Unscored):
@@ -113,6 +115,12 @@ class Metric:
                 gold=example.gold,
             )
         return answer
+
+
+def run_of(pred: Any) -> Run | None:
+    """The run of an `RLM` that gave a prediction; None where none did."""
+    run = getattr(pred, "run", None)
+    return run if isinstance(run, Run) else None
 
 
 def said(pred: Any, field: str = "answer") -> str:
@@ -137,6 +145,8 @@ def metric_named(name: str) -> Metric:
 
 
 def _ruler(example: dspy.Example, text: str, match: Any) -> float:
+    if "" in golds(example):
+        return Unscored("A right value is empty: it is in every answer.")
     score = scorers.ruler([scorers.ruler_postprocess(text)], [golds(example)], match)
     return score if isinstance(score, Unscored) else score / 100
 
@@ -160,6 +170,13 @@ def _nodes(example: dspy.Example) -> str:
 def _synth_answer(example: dspy.Example) -> str:
     kind = example.answer_type.removeprefix("ANSWER_TYPE.")
     return answer_text(golds_of(example.gold)[0], kind)
+
+
+def _rlm_env_answer(example: dspy.Example) -> str:
+    try:
+        return _synth_answer(example)
+    except RAISED:  # a gold that is no literal is taken as it is
+        return str(example.gold)
 
 
 def _judged(_: dspy.Example, text: str) -> float:
@@ -199,7 +216,7 @@ METRICS = {
             "oolong_synth_rlm_env",
             lambda e, text: scorers.oolong_synth(text, e.gold, e.answer_type, "rlm_env"),
             needs=_TYPED,
-            right=_synth_answer,
+            right=_rlm_env_answer,
         ),
         Metric(
             "oolong_real",
@@ -211,6 +228,7 @@ METRICS = {
             lambda e, text: scorers.oolong_pairs(text, e.gold),
             right=lambda e: "\n".join(f"({a}, {b})" for a, b in e.gold),
             lists=True,
+            texts=False,
         ),
         Metric(
             "ruler",
@@ -230,6 +248,7 @@ METRICS = {
             lambda e, text: _walked(e, text, "card"),
             right=_nodes,
             lists=True,
+            texts=False,
             full=False,
         ),
         Metric(
@@ -237,6 +256,7 @@ METRICS = {
             lambda e, text: _walked(e, text, "intended"),
             right=_nodes,
             lists=True,
+            texts=False,
         ),
         Metric("browsecomp_judge", _judged, field="judgement"),
         Metric("exact", _exact),

@@ -36,8 +36,8 @@ def lm_named(
     return _loaded(_made(name, examples, seed=seed, cache=cache, role=role))
 
 
-def model_named(name: str | None) -> str:
-    """The model's own name behind a name, as prices and records have it; no weights are loaded.
+def models_named(name: str | None) -> list[str]:
+    """The models' own names behind a name, as prices and records have them; no weights are loaded.
 
     Args:
         name: What `lm_named` takes.
@@ -45,7 +45,13 @@ def model_named(name: str | None) -> str:
     Raises:
         ConfigurationError: There is no such model.
     """
-    return _made(name, (), seed=0, cache=False, role="main").model
+    return models_of(_made(name, (), seed=0, cache=False, role="main"))
+
+
+def models_of(*lms: Any) -> list[str]:
+    """The names of all models behind LMs, which may have others that stand in for them."""
+    each = [one for lm in lms if lm is not None for one in getattr(lm, "alternatives", (lm,))]
+    return list(dict.fromkeys(str(one.model) for one in each))
 
 
 def _made(name: Any, examples: Sequence[dspy.Example], *, seed: int, cache: bool, role: Any) -> Any:
@@ -61,6 +67,7 @@ def _made(name: Any, examples: Sequence[dspy.Example], *, seed: int, cache: bool
 
 def _loaded(lm: Any) -> Any:
     """An LM; an embedded one with its weights in memory, so that no example waits for them."""
-    if lm.model.startswith("local/"):
-        lm("Hello", max_tokens=1, cache=False)
+    for one in getattr(lm, "alternatives", (lm,)):
+        if one.model.startswith("local/"):
+            one("Hello", max_tokens=1, cache=False)
     return lm

@@ -21,7 +21,7 @@ from eval.contenders import Contender
 from eval.ledger import Ledger
 from eval.locking import run_folder
 from eval.meter import metered
-from eval.models import lm_named
+from eval.models import lm_named, models_of
 from eval.optimizers import OPTIMIZERS, Tuning, TuningMetric
 from eval.progress import Progress
 from eval.prompts import prompts_diff
@@ -60,7 +60,8 @@ def optimize(
 
     Raises:
         RLMError: Something that was asked for is not right, or is not there; or a model refused
-            the search as it would every request, for want of a key or of money.
+            the search as it would every request, for want of a key or of money, and the search
+            found nothing.
     """
     _check(plan)
     folder = _fresh(out)
@@ -109,8 +110,8 @@ class _Tuner:
             for name in (plan.reflection_lm, plan.teacher)
         )
         self.models = (self.subject.lm, self.subject.sub_lm, self._reflection_lm, self._teacher_lm)
-        for lm in filter(None, self.models):
-            self.purse.require_price(lm.model)
+        for model in models_of(*self.models):
+            self.purse.require_price(model)
 
     def measured(
         self, subject: Subject, program: dspy.Module, folder: Path, made: dict[str, Any]
@@ -146,18 +147,23 @@ class _Tuner:
                 found = OPTIMIZERS[plan.optimizer](student, self._tuning(account))
             except Exception as raised:  # noqa: BLE001 - the optimizers' boundary: reported
                 error = cleaned(f"{type(raised).__name__}: {raised}", self.models)
-        failed = [f"{type(e).__name__}: {e}" for e in account.troubles.values()]
-        for trouble in account.troubles.values():  # which optimizers pass over
-            if isinstance(trouble, MISCONFIGURED):
-                raise ProviderError(cleaned(str(trouble), self.models), model=trouble.model)
+        bill = account.close()
         program = self._contender.made()
         if found is not None:
             for predictor in found.predictors():
                 predictor.lm = None
             program.load_state(found.dump_state())
+        troubles = list(account.troubles.values())  # which optimizers pass over
+        for trouble in troubles:
+            if isinstance(trouble, MISCONFIGURED) and not self._changed(program):
+                raise ProviderError(cleaned(str(trouble), self.models), model=trouble.model)
+        failed = [cleaned(f"{type(each).__name__}: {each}", self.models) for each in troubles]
+        first = failed[0] if failed else ""
         seconds = time.monotonic() - begun
-        broke = (cleaned(failed[0], self.models), len(failed)) if failed else ("", 0)
-        return program, Search(account.close(), seconds, account.refused, error, *broke)
+        return program, Search(bill, seconds, account.refused, error, first, len(failed))
+
+    def _changed(self, program: dspy.Module) -> bool:
+        return bool(prompts_diff(self._contender.made(), program))
 
     def _made(self, sub_lm: Any, account: Account) -> dspy.Module:
         metered_sub_lm = None if sub_lm is None else metered(sub_lm, account)

@@ -4,7 +4,7 @@ import logging
 import math
 import re
 
-from eval.models import model_named
+from eval.models import models_named
 from eval.purse import Prices
 from rlm_dspy import ConfigurationError
 
@@ -71,7 +71,8 @@ def prices_of(given: list[str] | None, lm: str | None, *others: str | None) -> P
                 f"--price {text!r}: write MODEL=IN,OUT in dollars a million tokens, numbers from 0."
             )
         found[model] = (read, write)
-    used = {model_named(name) for name in (lm, *filter(None, others))} if found else set()
+    names = (lm, *filter(None, others)) if found else ()
+    used = {model for name in names for model in models_named(name)}
     if unused := sorted(set(found) - used):
         raise ConfigurationError(
             f"--price {', '.join(unused)}: the command uses no such model, but "

@@ -68,7 +68,7 @@ def draw(runs: Sequence[Measured], path: Path) -> Path:
             raise OSError(f"{path.suffix or 'a folder'!r} is no kind of picture")
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=120)
-    except OSError as error:
+    except (OSError, RuntimeError) as error:  # also a kind that needs TeX
         raise ConfigurationError(
             f"The picture cannot be written to {path}: {error}. Give another .png file as --png.",
             path=str(path),

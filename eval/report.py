@@ -71,7 +71,7 @@ def by_length(lengths: Collection[int]) -> dict[str, list[int]]:
     rows: dict[str, list[int]] = {}
     for length in sorted(set(lengths)):
         low = 1 << max(length.bit_length() - 1, 0)
-        rows.setdefault(f"{low:,} to {2 * low - 1:,}", []).append(length)
+        rows.setdefault(f"{low if length else 0:,} to {2 * low - 1:,}", []).append(length)
     return rows
 
 

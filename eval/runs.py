@@ -13,6 +13,7 @@ from eval import hub
 from eval.contenders import Contender
 from eval.ledger import Ledger, examples_digest, read_run
 from eval.locking import run_folder
+from eval.models import models_of
 from eval.progress import Progress
 from eval.prompts import prompt_hashes
 from eval.purse import Prices, Purse
@@ -130,8 +131,8 @@ def measure(
     settings = settings_of(data, contender, subject, examples, contender.made())
     purse = Purse(means.dollars, means.prices)
     made = made_with(command, data, purse, (subject.lm, subject.sub_lm))
-    for lm in filter(None, (subject.lm, subject.sub_lm)):
-        purse.require_price(lm.model)
+    for model in models_of(subject.lm, subject.sub_lm):
+        purse.require_price(model)
     with run_folder(out):
         ledger = Ledger(out, settings, made)
         purse.settle(0.0, ledger.spent(examples))
@@ -176,8 +177,8 @@ def settings_of(
         "program": contender.program,
         "planned": contender.planned,
         "load": None if contender.load is None else str(contender.load),
-        "lm": subject.lm.model,
-        "sub_lm": (subject.sub_lm or subject.lm).model,
+        "lm": ",".join(models_of(subject.lm)),
+        "sub_lm": ",".join(models_of(subject.sub_lm or subject.lm)),
         "seconds": contender.seconds,
         "cache": contender.cache,
         "examples": len(examples),
@@ -225,8 +226,7 @@ def _examples_of(folder: Path, data: Data) -> tuple[Data, dict[str, str]]:
 def made_with(command: str, data: Data, purse: Purse, lms: Iterable[Any]) -> dict[str, Any]:
     """The command, the versions, the commit, the machine, where the data is, what has no price."""
     told = dict(line.split(": ", 1) for line in header(command).splitlines())
-    models = {lm.model for lm in lms if lm is not None}
-    unpriced = sorted(model for model in models if not purse.prices.known(model))
+    unpriced = sorted(model for model in models_of(*lms) if not purse.prices.known(model))
     return {"data": _read_from(data), **told, "unpriced": unpriced}
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 import dspy
 
 from eval.runs import Data
+from eval.tasks import task_named
 from rlm_dspy import ConfigurationError
 
 # How often more data is asked for where contexts are too few, twice as much each time.
@@ -32,6 +33,9 @@ def split(data: Data, sizes: Mapping[str, int]) -> tuple[Data, dict[str, list[ds
     """
     lengths = len(data.lengths or (0,))
     n, before = -(-sum(sizes.values()) // lengths), -1
+    groups = task_named(data.task)[0].groups
+    if data.group and groups and data.group.partition("/")[0] not in groups:
+        replace(data, n=n).examples()  # which says what groups there are
     for _ in range(TRIES):
         taken = replace(data, n=n)
         examples = taken.examples(some=False)

@@ -26,7 +26,7 @@ from eval.accounts import Account
 from eval.journal import Journal
 from eval.labelling import label_counts
 from eval.meter import metered
-from eval.metrics import METRICS, said
+from eval.metrics import METRICS, run_of, said
 from eval.purse import Bill, Purse
 from eval.records import NO_SCORE, Outcome, Record, digest
 from eval.redaction import cleaned
@@ -146,7 +146,7 @@ def _started(work: Callable[[], Any]) -> "Future[Any]":
 
 def _record(subject: Subject, example: dspy.Example, trial: _Trial) -> Record:
     outcome, error = _outcome(subject, trial, METRICS[example.metric].field)
-    run = getattr(trial.prediction, "run", None)
+    run = run_of(trial.prediction)
     scores: dict[str, float] = {}
     if outcome == "scored":
         scores, unscored = _scores(subject, example, trial.prediction)
@@ -176,7 +176,7 @@ def _outcome(subject: Subject, trial: _Trial, field: str) -> tuple[Outcome, str]
     refused = trial.account.refused
     if refused == "dollars":
         return "budget", "the run's dollars were spent"
-    ended_by = getattr(getattr(trial.prediction, "run", None), "reason", "")
+    ended_by = getattr(run_of(trial.prediction), "reason", "")
     if "seconds" in (refused, ended_by) or trial.seconds > subject.seconds:
         return "timeout", why or "it took too long"
     for trouble in trial.account.troubles.values():
@@ -194,7 +194,7 @@ def _without_answer(prediction: Any, field: str) -> str:
     """Why a program that ended has no answer; "" where it has one, which may be an empty text."""
     if not isinstance(prediction, dspy.Prediction):
         return f"the program returned a {type(prediction).__name__} and no dspy.Prediction"
-    run, silent = getattr(prediction, "run", None), not said(prediction, field).strip()
+    run, silent = run_of(prediction), not said(prediction, field).strip()
     if silent and run is not None and run.status != "completed":
         return f"the run ended {run.status}: {run.reason}"
     return f"the prediction has no {field}" if getattr(prediction, field, None) is None else ""

@@ -17,6 +17,11 @@ RAISED = (
 )
 
 
+def bare(error: BaseException) -> str:
+    """What an error says, without the addresses of objects, which differ each time."""
+    return _ADDRESS.sub("", str(error))
+
+
 class Unscored(float):
     """0.0, with the reason why the official code gives no score here.
 
@@ -51,7 +56,6 @@ def unscored_where_it_raises(scorer: Callable[P, float]) -> Callable[P, float]:
         except ConfigurationError:
             raise
         except RAISED as error:
-            said = _ADDRESS.sub("", str(error))
-            return Unscored(f"The official code raises {type(error).__name__}: {said}.")
+            return Unscored(f"The official code raises {type(error).__name__}: {bare(error)}.")
 
     return scored

@@ -31,7 +31,7 @@ import dspy
 from eval import hub
 from eval.hashing import hashed
 from eval.jsonl import json_object
-from eval.metrics import METRICS, metric_named
+from eval.metrics import METRICS, Metric, metric_named
 from eval.tasks.task import Task
 from eval.tokens import approximate_tokens
 from rlm_dspy import ConfigurationError, ContextError
@@ -149,7 +149,7 @@ def _example(row: dict[str, Any], number: int, part: str, seed: int) -> dspy.Exa
             **row,
             "context": context,
             "question": question,
-            "gold": _gold(row["answer"]) if metric.lists else row["answer"],
+            "gold": _gold(row["answer"]) if _is_written(metric, part) else row["answer"],
             "id": _given(row, "id", f"row-{number}"),  # no path: the same data by another
             "context_id": _given(row, "context_id", hashed(context)),
             "task": "folder",
@@ -163,6 +163,11 @@ def _example(row: dict[str, Any], number: int, part: str, seed: int) -> dspy.Exa
         return example.copy(answer=metric.right_answer(example))
     except ConfigurationError as error:
         raise ConfigurationError(f"Row {number} of {part}: {error}", row=number) from error
+
+
+def _is_written(metric: Metric, part: str) -> bool:
+    """Whether a text may be a list as JSON: not where both can be told apart, as in JSONL."""
+    return metric.lists and not (metric.texts and Path(part).suffix.lower() == ".jsonl")
 
 
 def _gold(answer: Any) -> Any:

@@ -16,7 +16,7 @@ from eval.accounts import Account
 from eval.journal import Journal
 from eval.meter import metered
 from eval.purse import Prices, Purse
-from rlm_dspy import RLM, BudgetExceeded, ConfigurationError
+from rlm_dspy import RLM, BudgetExceeded, ConfigurationError, resolve_lm
 from rlm_dspy.testing import ScriptedLM, code
 
 PRICES = Prices({"scripted": (10.0, 20.0)})
@@ -180,16 +180,42 @@ def test_nothing_starts_after_the_time():
     assert (account.refused, account.bill.calls) == ("seconds", 0)
 
 
-async def test_a_closed_account_counts_what_is_under_way_at_its_worst():
-    account = Account(Purse(None, PRICES))
+async def test_a_closed_account_counts_what_is_under_way_at_its_worst(tmp_path):
+    journal = Journal(tmp_path / "calls.jsonl")
+    account = Account(Purse(None, PRICES), journal=journal)
     lm = metered(ScriptedLM(["yes"], seconds=0.2, max_tokens=100), account)
     call = asyncio.ensure_future(lm.acall("Hello"))
     await asyncio.sleep(0.05)
     bill = account.close()
     assert (bill.calls, bill.estimated_calls) == (1, 1)
     await call
+    assert Journal(tmp_path / "calls.jsonl").bill.dollars == pytest.approx(bill.dollars)
     with pytest.raises(BudgetExceeded):
         await lm.acall("Hello")
+
+
+def test_models_that_stand_in_for_others_are_metered_each(tmp_path):
+    journal = Journal(tmp_path / "calls.jsonl")
+    account = Account(Purse(None, PRICES), journal=journal)
+    broken = ScriptedLM([RuntimeError("out of order")] * 9, num_retries=0)
+    lm = resolve_lm([broken, ScriptedLM(planned)])
+    with dspy.context(lm=metered(lm, account)):
+        result = RLM()(context=TEXT, query="Which?")
+    assert result.answer == "8"
+    assert account.bill.calls == result.run.spend.calls
+    assert account.bill.dollars > 0
+    lm = resolve_lm([ScriptedLM(["yes"]), ScriptedLM(["yes"], model="unpriced/model")])
+    with pytest.raises(ConfigurationError, match="price of 'unpriced/model'"):
+        metered(lm, Account(Purse(1.0, PRICES)))
+
+
+def test_a_call_that_retried_is_charged_whatever_it_ended_in():
+    account = Account(Purse(None, PRICES))
+    lm = metered(ScriptedLM([ConnectionRefusedError("down")] * 9, num_retries=2), account)
+    lm.retry_delay = 0
+    with pytest.raises(dspy.LMError):
+        lm("Hello")
+    assert account.bill.estimated_calls == 1
 
 
 def test_a_call_that_is_cancelled_is_charged():

@@ -208,6 +208,16 @@ def test_a_data_set_of_the_hub(tmp_path, monkeypatch):
             "metric 'graphwalks': The gold is no list of nodes",
         ),
         (
+            json.dumps({**ROWS[0], "metric": "ruler", "answer": ["7", ""]}),
+            ConfigurationError,
+            "A right value is empty",
+        ),
+        (
+            json.dumps({**ROWS[0], "metric": "browsecomp_judge", "answer": []}),
+            ConfigurationError,
+            "metric 'browsecomp_judge': IndexError",
+        ),
+        (
             json.dumps({**ROWS[0], "answer": []}),
             ConfigurationError,
             r"\[\] is no right answer for the metric 'exact'",
@@ -233,7 +243,9 @@ def test_what_is_wrong_is_said(tmp_path, text, error, message):
         ("oolong_real", "a, b", r"\boxed{a, b}", 1.0),
         ("oolong_pairs", "[[1, 2], [4, 3]]", "(1, 2)\n(4, 3)", 1.0),
         ("oolong_pairs", [], "", 1.0),
-        ("ruler", '["7", "8"]', "7, 8", 1.0),
+        ("ruler", ["7", "8"], "7, 8", 1.0),
+        ("ruler", "[1]", "[1]", 1.0),
+        ("oolong_synth_rlm_env", "spam", "spam", 1.0),
         ("ruler", [7, 8], "7, 8", 1.0),
         ("ruler", "[7", "[7", 1.0),
         ("ruler_part", ["7", "8"], "7", 1.0),
@@ -252,6 +264,17 @@ def test_the_answer_is_what_a_program_would_say(tmp_path, metric, answer, said, 
     )
     assert example.answer == said
     assert METRICS[metric](example, dspy.Prediction(answer=example.answer)) == scored
+
+
+@pytest.mark.parametrize("metric", ["ruler", "graphwalks"])
+def test_lists_are_written_as_json_where_there_are_only_texts(tmp_path, metric):
+    path = tmp_path / "own.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(
+            [["context", "question", "answer", "metric"], ["c", "q", '["a", "b"]', metric]]
+        )
+    (example,) = tasks.load(f"folder:{path}")
+    assert example.gold == ["a", "b"]
 
 
 def test_a_row_with_more_fields_than_the_header_is_refused(tmp_path):

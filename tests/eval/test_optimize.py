@@ -121,6 +121,19 @@ def test_a_teacher_that_every_request_fails_ends_the_tuning(tmp_path, error):
         tuned(tmp_path, "bootstrap", prompted_lm(EXAMPLES), teacher=teacher)
 
 
+def test_one_request_that_was_refused_does_not_lose_a_winner(tmp_path):
+    lm = prompted_lm(EXAMPLES)
+    answered, refused = lm.script.script, PARTS["train"][0].question
+
+    def refusing_one(asked):
+        return AuthError("not this one") if refused in asked.text else answered(asked)
+
+    lm.script.script = refusing_one
+    result, _ = tuned(tmp_path, "gepa", lm)
+    assert result.saved
+    assert "not this one" in result.search.trouble
+
+
 def test_a_teacher_that_breaks_is_told(tmp_path):
     teacher = ScriptedLM([ServerError("out of order")] * 99, num_retries=0)
     result, out = tuned(tmp_path, "bootstrap", prompted_lm(EXAMPLES), teacher=teacher)

@@ -314,6 +314,15 @@ class Plain(Speechless):
     answer = "0"
 
 
+class Running(Speechless):
+    answer = dspy.Prediction(answer="0", run="mine")
+
+
+def test_a_field_of_another_kind_named_run_is_no_run(tmp_path):
+    records = run(tmp_path, ScriptedLM([""]), program="test_runner:Running")
+    assert [record.outcome for record in records] == ["scored"] * 6
+
+
 @pytest.mark.parametrize(
     ("program", "why"),
     [
