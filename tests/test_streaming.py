@@ -227,7 +227,8 @@ async def test_a_reader_that_leaves_ends_the_run():
         finally:
             ended.set()
 
-    program = dspy.streamify(RLM(tools=[wait_for_ever]), Provider())
+    # Of a blocking program dspy's thread may outlive this loop, and wait for it for ever.
+    program = dspy.streamify(RLM(tools=[wait_for_ever]), Provider(), is_async_program=True)
     with dspy.context(lm=ScriptedLM([code("wait_for_ever()")])):
         reader = asyncio.create_task(read(program(**GIVEN)))
         assert await asyncio.to_thread(waiting.wait, SECONDS)
