@@ -50,8 +50,13 @@ def models_named(name: str | None) -> list[str]:
 
 def models_of(*lms: Any) -> list[str]:
     """The names of all models behind LMs, which may have others that stand in for them."""
-    each = [one for lm in lms if lm is not None for one in getattr(lm, "alternatives", (lm,))]
+    each = [one for lm in lms if lm is not None for one in _each(lm)]
     return list(dict.fromkeys(str(one.model) for one in each))
+
+
+def _each(lm: Any) -> Sequence[Any]:
+    """An LM, or those that stand in for each other in it."""
+    return getattr(lm, "alternatives", (lm,))
 
 
 def _made(name: Any, examples: Sequence[dspy.Example], *, seed: int, cache: bool, role: Any) -> Any:
@@ -67,7 +72,7 @@ def _made(name: Any, examples: Sequence[dspy.Example], *, seed: int, cache: bool
 
 def _loaded(lm: Any) -> Any:
     """An LM; an embedded one with its weights in memory, so that no example waits for them."""
-    for one in getattr(lm, "alternatives", (lm,)):
+    for one in _each(lm):
         if one.model.startswith("local/"):
             one("Hello", max_tokens=1, cache=False)
     return lm

@@ -43,7 +43,7 @@ def draw(runs: Sequence[Measured], path: Path) -> Path:
         ("seconds an example (median, 90th percentile)", lambda some: _spread(some, _seconds)),
     )
     lengths = list(by_length(lengths_of(runs)).values())
-    middles = [some[len(some) // 2] for some in lengths]
+    middles = list(map(_middle, lengths))
     for axes, (title, point) in zip(figure.subplots(1, len(panels)), panels, strict=True):
         for number, run in enumerate(runs):
             _line(axes, run, lengths, point, number / max(1, len(runs) - 1) - 0.5)
@@ -76,6 +76,11 @@ def draw(runs: Sequence[Measured], path: Path) -> Path:
     return path
 
 
+def _middle(lengths: Sequence[int]) -> int:
+    """Where lengths that share a row are drawn."""
+    return lengths[len(lengths) // 2]
+
+
 def _line(
     axes: Any,
     run: Measured,
@@ -84,7 +89,7 @@ def _line(
     shift: float,
 ) -> None:
     """One run's points, moved a little sideways so that intervals do not cover each other."""
-    found = [(some[len(some) // 2], *point(run.of_lengths(some))) for some in lengths]
+    found = [(_middle(some), *point(run.of_lengths(some))) for some in lengths]
     found = [row for row in found if not math.isnan(row[1])]
     if found:
         xs, ys, lows, highs = zip(*found, strict=True)

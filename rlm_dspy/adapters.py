@@ -23,11 +23,12 @@ from dspy.adapters.chat_adapter import ChatAdapter, field_header_pattern
 from dspy.adapters.types.base_type import split_message_content_for_custom_types
 from dspy.adapters.utils import apply_output_field_defaults, serialize_for_json
 from dspy.utils.exceptions import AdapterParseError
-from pydantic import BaseModel, ConfigDict, PydanticUserError, TypeAdapter, create_model
+from pydantic import BaseModel, ConfigDict, create_model
 
-from rlm_dspy.coercion import coerce_text, exact, schema_of, shape_of, type_name, validated
+from rlm_dspy.coercion import coerce_text, exact, type_name, validated
 from rlm_dspy.demos import steps_before, turns_of
 from rlm_dspy.fencing import fence
+from rlm_dspy.schemas import json_schema, schema_text, shape_text
 from rlm_dspy.signatures import (
     OWN_DESCRIPTIONS,
     description,
@@ -302,7 +303,7 @@ def _answer_form(signature: type[dspy.Signature]) -> str:
     shapes = [
         f"\n{name}: JSON of this schema: {shape}"
         for name, field in fields.items()
-        if (shape := shape_of(field.annotation))
+        if (shape := shape_text(field.annotation))
     ]
     return f"Reply with one JSON object with the keys {keys}.{''.join(shapes)}"
 
@@ -329,7 +330,7 @@ def answer_form(annotation: Any) -> str:
         return f"Answer with exactly one of: {', '.join(str(o) for o in annotation.__args__)}."
     if get_origin(annotation) is list and annotation.__args__[0] is str:
         return "Answer with a JSON list of strings only."
-    schema = schema_of(annotation)
+    schema = schema_text(annotation)
     told = f"of this schema: {schema}" if schema else type_name(annotation)
     return f"Answer with JSON only, {told}"
 
@@ -360,10 +361,7 @@ def _schema(signature: type[dspy.Signature]) -> dict[str, Any] | None:
     annotation: Any = next(iter(signature.output_fields.values())).annotation
     if annotation in (str, int, float, Any) or type(None) in get_args(annotation):
         return None
-    try:
-        return TypeAdapter(annotation).json_schema()
-    except PydanticUserError:
-        return None
+    return json_schema(annotation)
 
 
 def _gbnf(literal: str) -> str:

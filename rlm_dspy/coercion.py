@@ -11,11 +11,10 @@ import enum
 import json
 import re
 import types
-from dataclasses import is_dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin, is_typeddict
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from dspy.adapters.utils import annotation_allows_none, parse_value
-from pydantic import BaseModel, PydanticUserError, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from rlm_dspy.missing import Missing
 from rlm_dspy.plain_json import with_text_keys
@@ -157,57 +156,6 @@ def type_name(annotation: Any) -> str:
         origin = getattr(get_origin(annotation), "__name__", str(get_origin(annotation)))
         return f"{origin}[{', '.join(type_name(arg) for arg in get_args(annotation))}]"
     return getattr(annotation, "__name__", str(annotation))
-
-
-def has_shape(annotation: Any, but: tuple[type, ...] = ()) -> bool:
-    """Whether a type's name does not say what its values are: a model, a dataclass, an enum.
-
-    Args:
-        annotation: The type.
-        but: Types that are known otherwise.
-    """
-    if members := get_args(annotation):
-        shaped = any(has_shape(member, but) for member in members)
-        return shaped and get_origin(annotation) is not Literal
-    if not isinstance(annotation, type) or annotation in but:
-        return False
-    known = (BaseModel, enum.Enum)
-    return issubclass(annotation, known) or is_dataclass(annotation) or is_typeddict(annotation)
-
-
-def schema_of(annotation: Any) -> str:
-    """A type's JSON schema, as JSON, without the titles that pydantic makes of the names.
-
-    Returns:
-        It, or an empty text where there is none, as of an arbitrary type or a function.
-    """
-    try:
-        schema = TypeAdapter(annotation).json_schema()
-    except PydanticUserError:
-        return ""
-    return json.dumps(_untitled(schema), ensure_ascii=False)
-
-
-def shape_of(annotation: Any, but: tuple[type, ...] = ()) -> str:
-    """The schema of a type that `has_shape`; empty for another, and where there is no schema."""
-    return schema_of(annotation) if has_shape(annotation, but) else ""
-
-
-def _untitled(schema: Any) -> Any:
-    """A schema without titles; its parts that are data, such as defaults, as they are."""
-    if not isinstance(schema, dict):
-        return schema
-    plain = {key: value for key, value in schema.items() if key != "title"}
-    for key in ("properties", "$defs"):
-        if key in plain:
-            plain[key] = {name: _untitled(part) for name, part in plain[key].items()}
-    for key in ("items", "additionalProperties"):
-        if key in plain:
-            plain[key] = _untitled(plain[key])
-    for key in ("anyOf", "allOf", "oneOf", "prefixItems"):
-        if key in plain:
-            plain[key] = [_untitled(part) for part in plain[key]]
-    return plain
 
 
 def limited(value: Any, annotation: Any) -> Any:

@@ -241,13 +241,17 @@ async def shielded(future: concurrent.futures.Future) -> Any:
     return inner.result()
 
 
-def callers_loop() -> asyncio.AbstractEventLoop | None:
-    """The loop that the caller runs on; None for the private one, or none."""
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The loop that runs on the caller's thread, which a blocking call would hold up, or none."""
     try:
-        loop = asyncio.get_running_loop()
+        return asyncio.get_running_loop()
     except RuntimeError:
         return None
-    return None if on_private_loop() else loop
+
+
+def callers_loop() -> asyncio.AbstractEventLoop | None:
+    """The loop that the caller runs on; None for the private one, or none."""
+    return None if on_private_loop() else running_loop()
 
 
 def refuse_own_thread() -> None:

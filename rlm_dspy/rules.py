@@ -14,10 +14,11 @@ from dspy.adapters.types.base_type import Type as DspyType
 from dspy.adapters.utils import serialize_for_json
 
 from rlm_dspy.citations import Citation, holds_citations
-from rlm_dspy.coercion import shape_of, type_name
+from rlm_dspy.coercion import type_name
 from rlm_dspy.coverage import Coverage
 from rlm_dspy.fencing import Neutral, neutral
 from rlm_dspy.files import File, holds_files
+from rlm_dspy.schemas import shape_text
 from rlm_dspy.signatures import description, is_special
 
 _CONTEXT = """\
@@ -87,7 +88,7 @@ def rules(
         f"\n{name} as plain data, by JSON schema: {shape}"
         for name, field in outputs.items()
         if not is_special(field.annotation)
-        and (shape := shape_of(field.annotation, but=(File, Citation)))
+        and (shape := shape_text(field.annotation, but=(File, Citation)))
     ]
     lines = ["Functions, already defined:"]
     if ours and text:

@@ -20,6 +20,7 @@ from dspy.utils.callback import BaseCallback
 from dspy.utils.lazy_import import require
 
 from rlm_dspy.events import Event
+from rlm_dspy.loop import running_loop
 from rlm_dspy.marking import MarkedReply
 
 anyio = require("anyio")
@@ -213,9 +214,7 @@ def blocking(start: Callable[[], Any]) -> Callable[[], Any]:
 
     On an event loop's own thread nobody can read meanwhile: there the run streams nothing.
     """
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
+    if running_loop() is None:
         return start
 
     def unstreamed() -> Any:

@@ -45,6 +45,7 @@ GROUND = {
         "adapters",
         "marking",
         "prose",
+        "schemas",
         "coercion",
         "loop",
         "bridges",

@@ -24,6 +24,7 @@ from dspy.utils.exceptions import LMServerError
 
 from rlm_dspy.bridges import Bridge
 from rlm_dspy.exchange import Exchange
+from rlm_dspy.loop import running_loop
 from rlm_dspy.models.batch_request import BatchRequest, batch_request
 from rlm_dspy.models.tally import CallUsage, Tally
 
@@ -248,7 +249,7 @@ def _blocking_call(cls: type[BaseLM]) -> Callable[..., list[Any]]:
 
     def call(self, prompt=None, *, messages=None, **kwargs):
         bridge = self._rlm[4]
-        if bridge is None or _is_on_a_loop():
+        if bridge is None or running_loop() is not None:
             return cls.__call__(self, prompt, messages=messages, **kwargs)
         return bridge.call(self.acall(prompt, messages=messages, **kwargs))
 
@@ -259,15 +260,6 @@ def _copied(twin: Any, **changes: Any) -> BaseLM:
     """`BaseLM.copy`: the twin of a copy of the user's LM."""
     lm, role, gate, remembered, bridge = twin._rlm
     return metered(lm.copy(**changes), role, gate, remembered=remembered, bridge=bridge)
-
-
-def _is_on_a_loop() -> bool:
-    """Whether the caller's thread runs an event loop, which a blocking call would hold up."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True
 
 
 def _own_acall(lm: BaseLM) -> bool:
