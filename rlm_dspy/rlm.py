@@ -184,8 +184,9 @@ class RLM(dspy.Module):
 
         Asynchronous tools run on the caller's loop.
         """
-        start = functools.partial(self.launch, inputs, interpreter_factory=interpreter_factory)
-        return await start(adapt=self._with_tools_here).wait()
+        here = self._with_tools_here
+        run = self.launch(inputs, interpreter_factory=interpreter_factory, adapt=here)
+        return await run.wait()
 
     def run(self, query: str, context: Any) -> tuple[Any, Run]:
         """The one-line form, for a signature with the inputs `context` and `query`.
@@ -226,8 +227,8 @@ class RLM(dspy.Module):
             >>> async for event in RLM().stream(context=text, query="Which city?"):
             ...     print(getattr(event, "kind", event))
         """
-        start = functools.partial(self.launch, inputs, interpreter_factory=interpreter_factory)
-        return streamed(functools.partial(start, adapt=self._with_tools_here))
+        given = {"interpreter_factory": interpreter_factory, "adapt": self._with_tools_here}
+        return streamed(functools.partial(self.launch, inputs, **given))
 
     def start(
         self,
